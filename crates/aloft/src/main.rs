@@ -1,0 +1,3 @@
+//! The `aloft` command.
+
+fn main() {}
