@@ -1,0 +1,121 @@
+//! What the store promises, checked on a store in memory and on one on disk.
+
+use super::*;
+use std::ops::Bound;
+
+const NUMBERS: Keyspace = "numbers";
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+}
+
+fn put(store: &Store, pairs: &[(&str, &str)]) {
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let work = move |transaction: &mut Transaction<'_>| {
+        pairs.into_iter().for_each(|(key, value)| transaction.put(NUMBERS, key, value));
+        Ok::<_, StoreError>(())
+    };
+    block_on(store.write(work)).expect("written");
+}
+
+fn texts(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<String> {
+    rows.into_iter().map(|(key, value)| String::from_utf8([key, b"=".to_vec(), value].concat()).expect("text")).collect()
+}
+
+#[test]
+fn a_transaction_sees_its_own_writes_and_others_see_all_or_nothing() {
+    let store = Store::ephemeral().expect("a store");
+    put(&store, &[("a", "1"), ("b", "2"), ("c", "3")]);
+    let before = store.read().expect("a snapshot");
+    let seen = block_on(store.write(|transaction| {
+        transaction.delete(NUMBERS, "b");
+        transaction.put(NUMBERS, "bb", "4");
+        transaction.put(NUMBERS, "c", "5");
+        let forwards = texts(transaction.scan(NUMBERS, "", 9)?);
+        let backwards = texts(transaction.range(NUMBERS, Bound::Unbounded, Bound::Excluded(b"c"), 9, true)?);
+        Ok::<_, StoreError>((forwards, backwards))
+    }))
+    .expect("written");
+    assert_eq!(seen.0, ["a=1", "bb=4", "c=5"]);
+    assert_eq!(seen.1, ["bb=4", "a=1"]);
+    assert_eq!(texts(before.scan(NUMBERS, "", 9).expect("rows")), ["a=1", "b=2", "c=3"]);
+    assert_eq!(texts(store.read().and_then(|now| now.scan(NUMBERS, "b", 9)).expect("rows")), ["bb=4"]);
+}
+
+#[test]
+fn what_fails_or_panics_leaves_no_trace_and_the_store_goes_on() {
+    let store = Store::ephemeral().expect("a store");
+    let refused: Result<(), StoreError> = block_on(store.write(|transaction| {
+        transaction.put(NUMBERS, "a", "1");
+        Err(StoreError::Closed)
+    }));
+    assert!(refused.is_err());
+    let panicked: Result<(), StoreError> = block_on(store.write(|transaction| {
+        transaction.put(NUMBERS, "a", "1");
+        panic!("no");
+    }));
+    assert!(matches!(panicked, Err(StoreError::Panicked(text)) if text == "no"));
+    put(&store, &[("z", "1")]);
+    assert_eq!(texts(store.read().and_then(|now| now.scan(NUMBERS, "", 9)).expect("rows")), ["z=1"]);
+}
+
+#[test]
+fn everything_answered_is_there_after_reopening_and_orphaned_blobs_are_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (kept, orphan) = {
+        let store = Store::open(directory.path()).expect("a store");
+        put(&store, &[("a", "1")]);
+        assert!(matches!(Store::open(directory.path()), Err(StoreError::InUse(_))));
+        let kept = store.blobs().put(b"hello world").expect("a blob");
+        let orphan = store.blobs().put(b"nobody's").expect("a blob");
+        let id = kept.clone();
+        block_on(store.write(move |transaction| {
+            transaction.keep(&id);
+            Ok::<_, StoreError>(())
+        }))
+        .expect("written");
+        (kept, orphan)
+    };
+    let store = Store::open(directory.path()).expect("a store");
+    assert_eq!(texts(store.read().and_then(|now| now.scan(NUMBERS, "", 9)).expect("rows")), ["a=1"]);
+    assert_eq!(store.blobs().read(&kept, 6, 5).expect("bytes"), b"world");
+    assert!(store.blobs().read_all(&orphan).is_err());
+    block_on(store.reset()).expect("reset");
+    assert!(store.blobs().read_all(&kept).is_err());
+    assert!(store.read().and_then(|now| now.scan(NUMBERS, "", 9)).expect("rows").is_empty());
+}
+
+#[test]
+fn watchers_hear_of_their_keyspace_only() {
+    let store = Store::ephemeral().expect("a store");
+    let (mut numbers, other) = (store.watch(NUMBERS), store.watch("other"));
+    put(&store, &[("a", "1")]);
+    assert!(numbers.has_changed().expect("open"));
+    assert!(!other.has_changed().expect("open"));
+    assert_eq!(*numbers.borrow_and_update(), 1);
+}
+
+#[test]
+fn many_writers_are_serialised() {
+    let store = Store::ephemeral().expect("a store");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().expect("a runtime");
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..500)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let increment = |transaction: &mut Transaction<'_>| {
+                        let count: u64 = transaction.get_json(NUMBERS, "count")?.unwrap_or(0);
+                        transaction.put_json(NUMBERS, "count", &(count + 1))
+                    };
+                    store.write(increment).await.expect("written");
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("done");
+        }
+    });
+    let count: Option<u64> = store.read().and_then(|now| now.get_json(NUMBERS, "count")).expect("a row");
+    assert_eq!(count, Some(500));
+}
