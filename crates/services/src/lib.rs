@@ -1,1 +1,15 @@
-//! Being built.
+//! The AWS services of the local cloud, a folder each.
+//!
+//! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
+//! line in [`SERVICES`].
+
+use aloft_engine::Service;
+use std::sync::Arc;
+
+/// Makes each service, alphabetically.
+pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[];
+
+/// All services, new.
+pub fn all() -> Vec<Arc<dyn Service>> {
+    SERVICES.iter().map(|make| make()).collect()
+}
