@@ -4,7 +4,9 @@
 //! is rendered in one place for the terminal and for `--json`.
 
 mod diagnostic;
+mod render;
 mod source;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use render::{render, to_json};
 pub use source::{SourceId, SourceMap, Span};
