@@ -1,0 +1,197 @@
+//! A process in its jail, and the task that watches over it until the whole tree is gone.
+
+use crate::groups::Group;
+use crate::launch::Limits;
+use crate::processes;
+use aloft_base::ByteSize;
+use std::io::PipeReader;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::process::Child;
+use tokio::sync::{Notify, watch};
+
+/// How often the watchdog looks where the kernel does not limit memory. Only such machines pay for it.
+const WATCH_EVERY: Duration = Duration::from_millis(50);
+
+/// How often, and how many times, the end of a killed tree is looked for.
+const END_EVERY: Duration = Duration::from_millis(1);
+const END_ATTEMPTS: usize = 500;
+
+/// How a jail ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Exit {
+    /// What the first process of the tree returned; `None` when the system could not tell.
+    pub status: Option<ExitStatus>,
+    /// Whether the kernel or the watchdog killed for want of memory.
+    pub out_of_memory: bool,
+}
+
+/// A running jail. Dropping it kills nothing; [`Jailed::kill`] does.
+#[derive(Debug)]
+pub struct Jailed {
+    shared: Arc<Shared>,
+    output: Mutex<Option<PipeReader>>,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pid: u32,
+    mark: String,
+    group: Option<Group>,
+    /// The largest amount of memory seen, in bytes.
+    peak: AtomicU64,
+    kill: Notify,
+}
+
+impl Jailed {
+    pub(crate) fn supervise(
+        child: Child,
+        pid: u32,
+        output: Option<PipeReader>,
+        group: Option<Group>,
+        mark: String,
+        limits: &Limits,
+    ) -> Self {
+        let shared = Arc::new(Shared { pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
+        let (sender, exit) = watch::channel(None);
+        let (watched, limits) = (shared.clone(), limits.clone());
+        tokio::spawn(async move {
+            let exit = watched.run(child, &limits).await;
+            sender.send_replace(Some(exit));
+        });
+        Self { shared, output: Mutex::new(output), exit }
+    }
+
+    /// The process number of the tree's first process.
+    pub fn pid(&self) -> u32 {
+        self.shared.pid
+    }
+
+    /// The pipe that carries standard output and standard error, once.
+    pub fn take_output(&self) -> Option<PipeReader> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&self) -> Option<Exit> {
+        *self.exit.borrow()
+    }
+
+    /// Waits until the whole tree is gone, by itself or by [`Jailed::kill`].
+    pub async fn wait(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(exit) => (*exit).unwrap_or(Exit { status: None, out_of_memory: false }),
+            // The runtime is shutting down and took the watching task with it.
+            Err(_) => Exit { status: None, out_of_memory: false },
+        }
+    }
+
+    /// Kills the whole tree and waits until it is gone.
+    pub async fn kill(&self) -> Exit {
+        self.shared.kill.notify_one();
+        self.wait().await
+    }
+
+    /// The most memory that the tree ever had, as far as this machine can tell.
+    pub fn peak_memory(&self) -> ByteSize {
+        if self.exited().is_none() {
+            self.shared.measure();
+        }
+        ByteSize(self.shared.peak.load(Ordering::Relaxed))
+    }
+}
+
+impl Shared {
+    async fn run(&self, mut child: Child, limits: &Limits) -> Exit {
+        let mut watched_out = false;
+        let status = tokio::select! {
+            status = child.wait() => status,
+            () = self.kill.notified() => {
+                self.end_first().await;
+                child.wait().await
+            }
+            () = self.watchdog(limits) => {
+                watched_out = true;
+                self.end_first().await;
+                child.wait().await
+            }
+        };
+        self.end_rest().await;
+        let mut killed = 0;
+        if let Some(group) = &self.group {
+            self.measure();
+            killed = group.out_of_memory_kills();
+            for _ in 0..END_ATTEMPTS {
+                if group.remove() {
+                    break;
+                }
+                tokio::time::sleep(END_EVERY).await;
+            }
+        }
+        let status =
+            status.inspect_err(|error| tracing::warn!(%error, "cannot wait for a function's process")).ok();
+        let by_signal = status.is_none_or(|status| status.code().is_none() || status.code() == Some(137));
+        Exit { status, out_of_memory: watched_out || (killed > 0 && by_signal) }
+    }
+
+    /// Kills while the first process still ties the tree together.
+    async fn end_first(&self) {
+        self.measure();
+        match &self.group {
+            Some(group) => {
+                group.freeze_count();
+                group.processes().into_iter().for_each(processes::kill);
+            }
+            None => processes::tree(self.pid, &self.mark).into_iter().for_each(processes::kill),
+        }
+        processes::kill(self.pid);
+    }
+
+    /// Kills what outlived the first process, until nothing is left.
+    async fn end_rest(&self) {
+        processes::kill_process_group(self.pid);
+        if let Some(group) = &self.group {
+            group.freeze_count();
+        }
+        for _ in 0..END_ATTEMPTS {
+            let members = match &self.group {
+                Some(group) => group.processes(),
+                None => processes::tree(self.pid, &self.mark),
+            };
+            if members.is_empty() {
+                return;
+            }
+            for pid in members {
+                processes::kill(pid);
+                processes::reap(pid);
+            }
+            tokio::time::sleep(END_EVERY).await;
+        }
+        tracing::warn!(pid = self.pid, "processes of a function do not end");
+    }
+
+    /// Returns when the tree has more memory or processes than it may. Never where the kernel limits both.
+    async fn watchdog(&self, limits: &Limits) {
+        if self.group.as_ref().is_some_and(Group::limits_memory) {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let members = processes::tree(self.pid, &self.mark);
+            let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
+            self.peak.fetch_max(resident, Ordering::Relaxed);
+            if resident > limits.memory.0 || members.len() > limits.processes as usize {
+                return;
+            }
+        }
+    }
+
+    fn measure(&self) {
+        let peak = self.group.as_ref().and_then(Group::peak).unwrap_or_else(|| processes::peak(self.pid));
+        self.peak.fetch_max(peak, Ordering::Relaxed);
+    }
+}

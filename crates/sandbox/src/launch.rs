@@ -1,0 +1,150 @@
+//! How a jailed process starts: behind a gate that opens only when every limit holds.
+//!
+//! The gate is a shell that waits for one line and then becomes the program. Until that line is written it is moved into
+//! its control group and gets its resource limits, so that not one instruction of the program runs without them. When
+//! this process dies before, the gate closes by itself.
+
+use crate::groups::Groups;
+use crate::jailed::Jailed;
+use crate::{SandboxError, processes};
+use aloft_base::ByteSize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, PipeReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// The shell that waits at the gate, and what it runs.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    shell: &'static str,
+    script: String,
+}
+
+impl Gate {
+    /// Looks at what this process inherited without the close-on-exec flag: the gate closes it. (What Rust opens has
+    /// the flag, so this need not be repeated for each jail.)
+    pub(crate) fn new() -> Self {
+        let inherited = processes::inherited_descriptors();
+        // Only `bash` can name descriptors of more than one digit.
+        let bash = inherited.iter().any(|it| *it > 9) && Path::new("/bin/bash").exists();
+        let closing: String =
+            inherited.iter().filter(|it| bash || **it <= 9).map(|it| format!(" {it}>&-")).collect();
+        let exec = if closing.is_empty() { String::new() } else { format!("exec{closing}; ") };
+        let script = format!("{exec}read -r _ || exit 126; unset _ OLDPWD; exec \"$@\" </dev/null");
+        Self { shell: if bash { "/bin/bash" } else { "/bin/sh" }, script }
+    }
+}
+
+/// What to start, and in which bounds.
+#[derive(Debug)]
+pub struct Launch {
+    /// A name for the control group, unique within the sandbox: letters, digits, hyphens.
+    pub name: String,
+    /// The executable, as an absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// The whole environment; nothing is inherited.
+    pub environment: BTreeMap<String, String>,
+    /// A `NAME=value` of `environment` that no other process has. Stragglers are known by it where there are no
+    /// control groups.
+    pub mark: String,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where its output goes.
+    pub output: Output,
+}
+
+/// The bounds of a jail.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory of the whole tree.
+    pub memory: ByteSize,
+    /// Processes and threads of the whole tree.
+    pub processes: u32,
+    /// File descriptors of each process.
+    pub open_files: u64,
+    /// The largest file that may be written.
+    pub file_size: ByteSize,
+}
+
+/// Where standard output and standard error go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Both into one pipe, in the order of writing: [`Jailed::take_output`].
+    Piped,
+    /// To this process's own.
+    Inherited,
+}
+
+pub(crate) fn spawn(gate: &Gate, groups: &Groups, launch: Launch) -> Result<Jailed, SandboxError> {
+    let group = groups
+        .make(&launch.name, &launch.limits)
+        .map_err(|source| SandboxError::Group { name: launch.name.clone(), source })?;
+    match start(gate, &launch, group.as_ref()) {
+        Ok((child, pid, output)) => {
+            Ok(Jailed::supervise(child, pid, output, group, launch.mark, &launch.limits))
+        }
+        Err(source) => {
+            if let Some(group) = group {
+                group.remove();
+            }
+            Err(SandboxError::Start { program: launch.program, source })
+        }
+    }
+}
+
+type Started = (tokio::process::Child, u32, Option<PipeReader>);
+
+fn start(gate: &Gate, launch: &Launch, group: Option<&crate::groups::Group>) -> io::Result<Started> {
+    let (waiting, mut opening) = io::pipe()?;
+    let mut command = Command::new(gate.shell);
+    command.args(["-c", &gate.script, "aloft"]).arg(&launch.program).args(&launch.arguments);
+    command.env_clear().envs(&launch.environment).current_dir(&launch.directory);
+    command.process_group(0).kill_on_drop(true).stdin(waiting);
+    let output = match launch.output {
+        Output::Inherited => None,
+        Output::Piped => {
+            let (reader, writer) = io::pipe()?;
+            command.stdout(Stdio::from(writer.try_clone()?)).stderr(writer);
+            Some(reader)
+        }
+    };
+    let child = command.spawn()?;
+    let pid = child.id().ok_or_else(|| io::Error::other("the process ended at once"))?;
+    let opened = group
+        .map_or(Ok(()), |group| group.add(pid))
+        .and_then(|()| limit(pid, &launch.limits))
+        .and_then(|()| opening.write_all(b"\n"));
+    match opened {
+        Ok(()) => Ok((child, pid, output)),
+        Err(error) => {
+            processes::kill(pid);
+            Err(error)
+        }
+    }
+}
+
+/// Sets the resource limits of a process, never above the hard limits that it has.
+#[cfg(target_os = "linux")]
+fn limit(pid: u32, limits: &Limits) -> io::Result<()> {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let wanted =
+        [(Resource::Nofile, limits.open_files), (Resource::Fsize, limits.file_size.0), (Resource::Core, 0)];
+    for (resource, value) in wanted {
+        let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
+        prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
+    }
+    Ok(())
+}
+
+/// Only Linux can limit another process.
+#[cfg(not(target_os = "linux"))]
+fn limit(_pid: u32, _limits: &Limits) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Jails around real shells: limits, endings, and what is left.
+
+use crate::{Launch, Limits, Output, Sandbox, processes};
+use aloft_base::ByteSize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn launch(script: &str) -> Launch {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    Launch {
+        mark: format!("MARK={name}"),
+        environment: BTreeMap::from([
+            ("MARK".to_owned(), name.clone()),
+            ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+        ]),
+        name,
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        directory: "/".into(),
+        limits: Limits {
+            memory: ByteSize::mebibytes(64),
+            processes: 32,
+            open_files: 64,
+            file_size: ByteSize(4096),
+        },
+        output: Output::Piped,
+    }
+}
+
+/// Both kinds of machine: with control groups, where this one has them, and without.
+fn sandboxes() -> [Sandbox; 2] {
+    [Sandbox::open(), Sandbox::plain()]
+}
+
+/// Runs a script to its end and gives what it wrote, its exit code and whether memory was the cause.
+async fn run(sandbox: &Sandbox, script: &str) -> (String, Option<i32>, bool) {
+    let jailed = sandbox.spawn(launch(script)).expect("it starts");
+    let mut pipe = jailed.take_output().expect("a pipe");
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).map(|_| text)
+    });
+    let exit = jailed.wait().await;
+    let text = reading.await.expect("the reader ends").expect("text");
+    (text, exit.status.and_then(|status| status.code()), exit.out_of_memory)
+}
+
+#[tokio::test]
+async fn what_a_jailed_process_sees() {
+    for sandbox in sandboxes() {
+        let check = async |script: &str, expected: &str, code: i32| {
+            let (text, seen, _) = run(&sandbox, script).await;
+            assert_eq!((text.trim(), seen), (expected, Some(code)), "{script}");
+        };
+        check("ulimit -n; ulimit -c", "64\n0", 0).await;
+        check("cat; echo end of input", "end of input", 0).await;
+        check("ls /proc/self/fd | tr '\n' ' '", "0 1 2 3", 0).await;
+        check("env | grep -v -e ^MARK= -e ^PATH= -e ^PWD= -e ^SHLVL= -e ^_=", "", 1).await;
+        check("echo first; echo second >&2; echo third", "first\nsecond\nthird", 0).await;
+        check("head -c 9000 /dev/zero > /tmp/aloft-limit-$$ 2>/dev/null; stat -c %s /tmp/aloft-limit-$$; rm /tmp/aloft-limit-$$", "4096", 0)
+            .await;
+        check("exit 7", "", 7).await;
+        sandbox.close();
+    }
+}
+
+#[tokio::test]
+async fn memory_is_limited() {
+    for sandbox in sandboxes() {
+        let script = "exec python3 -c 'a = [bytearray(b\"x\" * 1048576) for _ in range(400)]; import time; time.sleep(30)'";
+        let mut launch = launch(script);
+        launch.environment.insert("PATH".to_owned(), std::env::var("PATH").unwrap_or_default());
+        launch.output = Output::Inherited;
+        let jailed = sandbox.spawn(launch).expect("it starts");
+        let exit = jailed.wait().await;
+        assert!(exit.out_of_memory, "{exit:?}");
+        assert!(jailed.peak_memory() > ByteSize::mebibytes(48), "{:?}", jailed.peak_memory());
+        sandbox.close();
+    }
+}
+
+/// Children, grandchildren in sessions of their own, and orphans all end, and the group is removed.
+#[tokio::test]
+async fn the_whole_tree_ends() {
+    for sandbox in sandboxes() {
+        for script in [
+            "sleep 60 & setsid sleep 60 & (setsid sh -c 'sleep 60 & sleep 60' &); echo ready; wait",
+            "setsid sleep 60 & (sleep 60 &); echo ready; exit 0",
+        ] {
+            let launch = launch(script);
+            let mark = launch.mark.clone();
+            let jailed = sandbox.spawn(launch).expect("it starts");
+            let mut ready = [0; 6];
+            jailed.take_output().expect("a pipe").read_exact(&mut ready).expect("it says that it is ready");
+            jailed.kill().await;
+            assert_eq!(processes::tree(jailed.pid(), &mark), Vec::<u32>::new(), "{script}");
+        }
+        let groups = sandbox.group_directories();
+        for directory in &groups {
+            let left = std::fs::read_dir(directory).expect("it is there").flatten();
+            assert_eq!(left.filter(|it| it.path().is_dir()).count(), 0);
+        }
+        sandbox.close();
+        assert!(groups.iter().all(|it| !it.exists()));
+    }
+}
+
+#[tokio::test]
+async fn forks_are_limited() {
+    let sandbox = Sandbox::open();
+    if sandbox.missing().contains(&"processes") {
+        return;
+    }
+    let (text, _, _) = run(&sandbox, "for i in $(seq 60); do sleep 60 & done 2>&1; echo done").await;
+    assert!(text.contains("annot fork") || text.contains("unavailable"), "{text}");
+    sandbox.close();
+}
+
+#[tokio::test]
+async fn what_cannot_start_leaves_nothing() {
+    let sandbox = Sandbox::open();
+    let mut absent = launch("true");
+    absent.directory = "/no/such/directory".into();
+    let error = sandbox.spawn(absent).expect_err("it cannot start");
+    assert_eq!(error.to_string(), "failed to start /bin/sh");
+    for directory in sandbox.group_directories() {
+        let left = std::fs::read_dir(&directory).expect("it is there").flatten();
+        assert_eq!(left.filter(|it| it.path().is_dir()).count(), 0);
+    }
+    sandbox.close();
+}
