@@ -1,1 +1,9 @@
-//! Being built.
+//! The small languages of AWS, a folder each, as pure functions over text and JSON.
+//!
+//! No IO, no async, no clock: what is needed comes in as an argument.
+//! Keeps true: nothing here panics on any input, and every parser bounds the size and depth of what it takes, so that
+//! a template, pattern or expression can neither loop nor fill the memory.
+//!
+//! - [`expression`]: DynamoDB's conditions, updates, projections and key conditions.
+
+pub mod expression;
