@@ -5,5 +5,7 @@
 //! a template, pattern or expression can neither loop nor fill the memory.
 //!
 //! - [`expression`]: DynamoDB's conditions, updates, projections and key conditions.
+//! - [`jsonpath`]: the paths of `$input.path` in API Gateway's mapping templates.
 
 pub mod expression;
+pub mod jsonpath;
