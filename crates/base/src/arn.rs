@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        for text in ["arn:aws:lambda:us-east-1:000000000000:function:svc-dev-f:1", "arn:aws:s3:::bucket/key"] {
+        for text in ["arn:aws:lambda:us-east-1:000000000000:function:svc-dev-f:1", "arn:aws:s3:::bucket/key"]
+        {
             assert_eq!(text.parse::<Arn>().expect("an ARN").to_string(), text);
         }
         assert_eq!("arn:aws:sqs".parse::<Arn>(), Err(ArnError));
@@ -162,6 +163,10 @@ mod tests {
     #[test]
     fn partitions() {
         let region = Region::new("cn-north-1").expect("a region");
-        assert!(Arn::new("sqs", &region, &AccountId::local(), "q").to_string().starts_with("arn:aws-cn:sqs:cn-north-1:"));
+        assert!(
+            Arn::new("sqs", &region, &AccountId::local(), "q")
+                .to_string()
+                .starts_with("arn:aws-cn:sqs:cn-north-1:")
+        );
     }
 }

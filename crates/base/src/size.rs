@@ -59,7 +59,14 @@ mod tests {
 
     #[test]
     fn reads_and_writes() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1234, "1.2 kB"), (2000, "2 kB"), (1_234_567, "1.2 MB"), (45_678, "46 kB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1234, "1.2 kB"),
+            (2000, "2 kB"),
+            (1_234_567, "1.2 MB"),
+            (45_678, "46 kB"),
+        ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
         assert_eq!("64K".parse(), Ok(ByteSize(65536)));

@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(at.basic(), "20261123T040506Z");
         assert_eq!(at.http_date(), "Mon, 23 Nov 2026 04:05:06 GMT");
         assert_eq!(Timestamp::parse_iso8601("2026-11-23T04:05:06.789Z"), Some(at));
-        assert_eq!(Timestamp::parse_http_date("Mon, 23 Nov 2026 04:05:06 GMT"), Some(Timestamp(1_795_406_706_000)));
+        assert_eq!(
+            Timestamp::parse_http_date("Mon, 23 Nov 2026 04:05:06 GMT"),
+            Some(Timestamp(1_795_406_706_000))
+        );
         assert_eq!(Timestamp::from_seconds_f64(at.as_seconds_f64()), at);
     }
 }

@@ -61,7 +61,10 @@ impl Blobs {
                 let parent = path.parent().unwrap_or(directory);
                 fs::create_dir_all(parent)?;
                 let mut file = File::create_new(&path)?;
-                let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| File::open(parent)?.sync_all());
+                let written = file
+                    .write_all(bytes)
+                    .and_then(|()| file.sync_all())
+                    .and_then(|()| File::open(parent)?.sync_all());
                 if let Err(error) = written {
                     drop(fs::remove_file(&path));
                     return Err(error.into());

@@ -116,7 +116,9 @@ impl Store {
             .set_cache_size(CACHE_BYTES)
             .create(directory.join("store.redb"))
             .map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(directory.display().to_string()),
+                redb::DatabaseError::DatabaseAlreadyOpen => {
+                    StoreError::InUse(directory.display().to_string())
+                }
                 other => StoreError::Storage(other.to_string()),
             })?;
         Self::with(database, Blobs::on_disk(directory.join("blobs"))?)

@@ -22,12 +22,21 @@ impl Snapshot {
     }
 
     /// The value under a key, read as JSON.
-    pub fn get_json<T: DeserializeOwned>(&self, keyspace: &str, key: impl AsRef<[u8]>) -> Result<Option<T>, StoreError> {
+    pub fn get_json<T: DeserializeOwned>(
+        &self,
+        keyspace: &str,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<T>, StoreError> {
         self.get(keyspace, key)?.map(|value| decode(keyspace, &value)).transpose()
     }
 
     /// At most `limit` rows whose key begins with `prefix`, in order of keys.
-    pub fn scan(&self, keyspace: &str, prefix: impl AsRef<[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
+    pub fn scan(
+        &self,
+        keyspace: &str,
+        prefix: impl AsRef<[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         let (from, to) = prefix_range(keyspace, prefix.as_ref());
         self.rows(keyspace, from, to, limit, false)
     }
@@ -56,7 +65,14 @@ impl Snapshot {
         self.rows(keyspace, from, to, limit, backwards)
     }
 
-    fn rows(&self, keyspace: &str, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>, limit: usize, backwards: bool) -> Result<Vec<Row>, StoreError> {
+    fn rows(
+        &self,
+        keyspace: &str,
+        from: Bound<Vec<u8>>,
+        to: Bound<Vec<u8>>,
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<Row>, StoreError> {
         if is_empty(&from, &to) {
             return Ok(Vec::new());
         }
@@ -71,12 +87,18 @@ impl Snapshot {
     }
 }
 
-pub(crate) fn get(table: &impl ReadableTable<&'static [u8], &'static [u8]>, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn get(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(table.get(key)?.map(|value| value.value().to_vec()))
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(keyspace: &str, value: &[u8]) -> Result<T, StoreError> {
-    let damaged = |error: serde_json::Error| StoreError::Damaged { keyspace: keyspace.to_owned(), reason: error.to_string() };
+    let damaged = |error: serde_json::Error| StoreError::Damaged {
+        keyspace: keyspace.to_owned(),
+        reason: error.to_string(),
+    };
     serde_json::from_slice(value).map_err(damaged)
 }
 
@@ -104,7 +126,11 @@ pub(crate) fn prefix_range(keyspace: &str, prefix: &[u8]) -> (Bound<Vec<u8>>, Bo
 }
 
 /// All keys between two, inside the keyspace.
-pub(crate) fn key_range(keyspace: &str, from: Bound<&[u8]>, to: Bound<&[u8]>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub(crate) fn key_range(
+    keyspace: &str,
+    from: Bound<&[u8]>,
+    to: Bound<&[u8]>,
+) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let (first, end) = prefix_range(keyspace, &[]);
     let from = match from {
         Bound::Unbounded => first,
@@ -121,7 +147,9 @@ pub(crate) fn key_range(keyspace: &str, from: Bound<&[u8]>, to: Bound<&[u8]>) ->
 pub(crate) fn is_empty(from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
     match (from, to) {
         (Bound::Included(from), Bound::Included(to)) => from > to,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
+            from >= to
+        }
         _ => false,
     }
 }

@@ -19,7 +19,9 @@ fn put(store: &Store, pairs: &[(&str, &str)]) {
 }
 
 fn texts(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<String> {
-    rows.into_iter().map(|(key, value)| String::from_utf8([key, b"=".to_vec(), value].concat()).expect("text")).collect()
+    rows.into_iter()
+        .map(|(key, value)| String::from_utf8([key, b"=".to_vec(), value].concat()).expect("text"))
+        .collect()
 }
 
 #[test]
@@ -32,7 +34,8 @@ fn a_transaction_sees_its_own_writes_and_others_see_all_or_nothing() {
         transaction.put(NUMBERS, "bb", "4");
         transaction.put(NUMBERS, "c", "5");
         let forwards = texts(transaction.scan(NUMBERS, "", 9)?);
-        let backwards = texts(transaction.range(NUMBERS, Bound::Unbounded, Bound::Excluded(b"c"), 9, true)?);
+        let backwards =
+            texts(transaction.range(NUMBERS, Bound::Unbounded, Bound::Excluded(b"c"), 9, true)?);
         Ok::<_, StoreError>((forwards, backwards))
     }))
     .expect("written");

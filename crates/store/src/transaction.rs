@@ -39,7 +39,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// The value under a key, read as JSON.
-    pub fn get_json<T: DeserializeOwned>(&self, keyspace: Keyspace, key: impl AsRef<[u8]>) -> Result<Option<T>, StoreError> {
+    pub fn get_json<T: DeserializeOwned>(
+        &self,
+        keyspace: Keyspace,
+        key: impl AsRef<[u8]>,
+    ) -> Result<Option<T>, StoreError> {
         self.get(keyspace, key)?.map(|value| decode(keyspace, &value)).transpose()
     }
 
@@ -49,8 +53,16 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes a value as JSON.
-    pub fn put_json<T: Serialize>(&mut self, keyspace: Keyspace, key: impl AsRef<[u8]>, value: &T) -> Result<(), StoreError> {
-        let wrong = |error: serde_json::Error| StoreError::Damaged { keyspace: keyspace.to_owned(), reason: error.to_string() };
+    pub fn put_json<T: Serialize>(
+        &mut self,
+        keyspace: Keyspace,
+        key: impl AsRef<[u8]>,
+        value: &T,
+    ) -> Result<(), StoreError> {
+        let wrong = |error: serde_json::Error| StoreError::Damaged {
+            keyspace: keyspace.to_owned(),
+            reason: error.to_string(),
+        };
         self.put(keyspace, key, serde_json::to_vec(value).map_err(wrong)?);
         Ok(())
     }
@@ -61,7 +73,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// Removes all keys that begin with `prefix`, and tells how many there were.
-    pub fn delete_prefix(&mut self, keyspace: Keyspace, prefix: impl AsRef<[u8]>) -> Result<usize, StoreError> {
+    pub fn delete_prefix(
+        &mut self,
+        keyspace: Keyspace,
+        prefix: impl AsRef<[u8]>,
+    ) -> Result<usize, StoreError> {
         let rows = self.scan(keyspace, prefix, usize::MAX)?;
         for (key, _) in &rows {
             self.delete(keyspace, key);
@@ -70,7 +86,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// At most `limit` rows whose key begins with `prefix`, in order of keys.
-    pub fn scan(&self, keyspace: Keyspace, prefix: impl AsRef<[u8]>, limit: usize) -> Result<Vec<Row>, StoreError> {
+    pub fn scan(
+        &self,
+        keyspace: Keyspace,
+        prefix: impl AsRef<[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
         let (from, to) = prefix_range(keyspace, prefix.as_ref());
         self.rows(keyspace, from, to, limit, false)
     }
@@ -138,7 +159,14 @@ impl<'a> Transaction<'a> {
     }
 
     /// The table's rows with the changes laid over them: a merge of two sorted sequences.
-    fn rows(&self, keyspace: &str, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>, limit: usize, backwards: bool) -> Result<Vec<Row>, StoreError> {
+    fn rows(
+        &self,
+        keyspace: &str,
+        from: Bound<Vec<u8>>,
+        to: Bound<Vec<u8>>,
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<Row>, StoreError> {
         if is_empty(&from, &to) {
             return Ok(Vec::new());
         }

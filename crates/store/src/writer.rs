@@ -37,7 +37,11 @@ impl Writer {
     }
 
     /// Queues a transaction; `answer` is called when its fate is known.
-    pub fn submit<T, E, F>(&self, work: F, answer: impl FnOnce(Result<T, E>) + Send + 'static) -> Result<(), StoreError>
+    pub fn submit<T, E, F>(
+        &self,
+        work: F,
+        answer: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) -> Result<(), StoreError>
     where
         F: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -49,9 +53,12 @@ impl Writer {
                 let value = work(&mut transaction)?;
                 Ok((value, transaction.apply()?))
             };
-            let panicked = |panic: Box<dyn std::any::Any + Send>| Err(StoreError::Panicked(text_of(&*panic)).into());
+            let panicked =
+                |panic: Box<dyn std::any::Any + Send>| Err(StoreError::Panicked(text_of(&*panic)).into());
             match catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked) {
-                Ok((value, applied)) => (applied, Box::new(move |committed| answer(committed.map_err(E::from).map(|()| value)))),
+                Ok((value, applied)) => {
+                    (applied, Box::new(move |committed| answer(committed.map_err(E::from).map(|()| value))))
+                }
                 Err(error) => (Applied::default(), Box::new(move |_| answer(Err(error)))),
             }
         });
@@ -75,7 +82,8 @@ fn run(database: &Database, watches: &Watches, blobs: &Blobs, queue: &Receiver<J
         let (mut applied, mut answers) = (Vec::new(), Vec::new());
         let committed = commit_group(database, first, queue, &mut applied, &mut answers);
         if committed.is_ok() {
-            watches.changed(applied.iter().flat_map(|one: &Applied| one.keyspaces.iter().map(String::as_str)));
+            watches
+                .changed(applied.iter().flat_map(|one: &Applied| one.keyspaces.iter().map(String::as_str)));
             for blob in applied.iter().flat_map(|one| &one.discarded) {
                 blobs.remove(blob);
             }
@@ -94,7 +102,9 @@ fn commit_group(
     answers: &mut Vec<Answer>,
 ) -> Result<(), StoreError> {
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate).map_err(|error| StoreError::Storage(error.to_string()))?;
+    transaction
+        .set_durability(Durability::Immediate)
+        .map_err(|error| StoreError::Storage(error.to_string()))?;
     for job in std::iter::once(first).chain(queue.try_iter()).take(GROUP) {
         let (touched, answer) = job(&transaction);
         applied.push(touched);

@@ -1,0 +1,58 @@
+//! The cloud's own pages: health, reset, the clock.
+
+use super::{Head, HttpRequest, HttpResponse, json};
+use crate::Engine;
+use http::{Method, StatusCode};
+use serde_json::{Value, json as value};
+use std::time::Duration;
+
+pub(super) async fn answer(engine: &Engine, request: &HttpRequest) -> HttpResponse {
+    let head = &request.head;
+    if head.method != Method::GET && !is_ours(head) {
+        let message = "only this machine's own tools may do that";
+        return json(StatusCode::FORBIDDEN, &value!({ "message": message }));
+    }
+    match (&head.method, head.path.as_str()) {
+        (&Method::GET, "/_aloft/health" | "/_localstack/health") => json(StatusCode::OK, &health(engine)),
+        (&Method::POST, "/_aloft/reset") => match engine.reset().await {
+            Ok(()) => json(StatusCode::OK, &value!({ "reset": true })),
+            Err(error) => json(StatusCode::INTERNAL_SERVER_ERROR, &value!({ "message": error.to_string() })),
+        },
+        (&Method::POST, "/_aloft/clock") => advance(engine, &request.body),
+        _ => json(StatusCode::NOT_FOUND, &value!({ "message": "no such page" })),
+    }
+}
+
+fn health(engine: &Engine) -> Value {
+    let services: serde_json::Map<String, Value> =
+        engine.services().iter().map(|service| (service.name().to_owned(), value!("available"))).collect();
+    value!({ "services": services, "version": env!("CARGO_PKG_VERSION"), "edition": "aloft", "pid": std::process::id() })
+}
+
+/// `{"advance": seconds}` moves the clock forward, so that what is due happens now.
+fn advance(engine: &Engine, body: &[u8]) -> HttpResponse {
+    let seconds = serde_json::from_slice::<Value>(body).ok().and_then(|body| body["advance"].as_f64());
+    let by = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    // Ten years at most: beyond, times would leave the range of what AWS can write.
+    match by.filter(|by| *by < Duration::from_secs(10 * 366 * 86_400)) {
+        Some(by) => {
+            engine.clock().advance(by);
+            json(StatusCode::OK, &value!({ "now": engine.clock().now().iso8601() }))
+        }
+        None => json(StatusCode::BAD_REQUEST, &value!({ "message": "send {\"advance\": seconds}" })),
+    }
+}
+
+/// Whether a request comes from a tool and not from a web page somewhere: browsers name the page in `Origin`, and a rebound
+/// host name is not one of this machine's.
+fn is_ours(head: &Head) -> bool {
+    let is_local = |host: &str| {
+        host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]"
+    };
+    let origin_host = |origin: &str| {
+        origin.split("://").nth(1).map(|rest| rest.rsplit_once(':').map_or(rest, |(host, _)| host).to_owned())
+    };
+    let origin_is_local =
+        head.header("origin").is_none_or(|origin| origin_host(origin).is_some_and(|host| is_local(&host)));
+    origin_is_local && head.remote.ip().is_loopback() && is_local(&head.host)
+}

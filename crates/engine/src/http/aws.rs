@@ -1,0 +1,139 @@
+//! A request of an AWS API: from bytes to an operation with its input, and from the answer back to bytes.
+
+use super::{Head, HttpRequest, HttpResponse};
+use crate::{Body, Context, Engine, Reply, ServiceError, identity};
+use aloft_wire::{Model, Operation, Output, Protocol, Request, aws_chunked, sigv4};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use serde_json::Value;
+
+pub(super) async fn answer(
+    engine: &Engine,
+    model: &'static Model,
+    request: HttpRequest,
+    request_id: String,
+) -> HttpResponse {
+    let HttpRequest { head, body } = request;
+    let signed_path = head.path.clone();
+    let request = Request {
+        method: head.method.clone(),
+        path: if model.name() == "s3" { bucket_into_path(&head) } else { head.path },
+        query: head.query,
+        headers: head.headers,
+        body,
+    };
+    let (protocol, operation) = match aloft_wire::match_operation(model, &request) {
+        Ok(matched) => matched,
+        Err(error) => {
+            return to_response(aloft_wire::write_error(model, None, model.protocol(), &request_id, &error));
+        }
+    };
+    let trace_id =
+        request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    match run(engine, model, (protocol, operation), request, signed_path, request_id.clone(), trace_id).await
+    {
+        Ok(reply) => write_reply(model, operation, protocol, &request_id, reply),
+        Err(error) => {
+            to_response(aloft_wire::write_error(model, Some(operation), protocol, &request_id, &error))
+        }
+    }
+}
+
+async fn run(
+    engine: &Engine,
+    model: &'static Model,
+    (protocol, operation): (Protocol, &'static Operation),
+    mut request: Request,
+    signed_path: String,
+    request_id: String,
+    trace_id: Option<String>,
+) -> Result<Reply, ServiceError> {
+    let presented = sigv4::presented(&request)?;
+    let routed_path = std::mem::replace(&mut request.path, signed_path);
+    let caller = identity::authenticate(engine, &request, presented.as_ref())?;
+    request.path = routed_path;
+    if request.header("x-amz-content-sha256").is_some_and(aws_chunked::is_announced) {
+        take_chunks_apart(&mut request)?;
+    }
+    let input = aloft_wire::parse_request(model, operation, protocol, &request)?;
+    let context = Context {
+        engine: engine.clone(),
+        account: caller.account,
+        region: caller.region,
+        principal: caller.principal,
+        request_id,
+        trace_id,
+    };
+    engine.call(&context, model.name(), operation.name(), input).await
+}
+
+/// Makes a chunked upload look like a plain one: the bytes as the body, the trailers as headers.
+fn take_chunks_apart(request: &mut Request) -> Result<(), ServiceError> {
+    let decoded = aws_chunked::decode(&request.body);
+    let decoded = decoded.map_err(|error| ServiceError::new("InvalidRequest", 400, error.to_string()))?;
+    request.body = decoded.body.into();
+    for (name, value) in decoded.trailers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+            && name.as_str().starts_with("x-amz-checksum-")
+        {
+            request.headers.insert(name, value);
+        }
+    }
+    let encodings = request.header(header::CONTENT_ENCODING.as_str()).unwrap_or_default();
+    let others: Vec<&str> =
+        encodings.split(',').map(str::trim).filter(|one| *one != "aws-chunked" && !one.is_empty()).collect();
+    match HeaderValue::from_str(&others.join(",")) {
+        Ok(value) if !value.is_empty() => drop(request.headers.insert(header::CONTENT_ENCODING, value)),
+        _ => drop(request.headers.remove(header::CONTENT_ENCODING)),
+    }
+    Ok(())
+}
+
+fn write_reply(
+    model: &Model,
+    operation: &Operation,
+    protocol: Protocol,
+    request_id: &str,
+    reply: Reply,
+) -> HttpResponse {
+    let Reply { params, body, headers, status } = reply;
+    let (bytes, stream) = match body {
+        Some(Body::Bytes(bytes)) => (Some(bytes), None),
+        Some(Body::Stream(stream, length)) => (Some(Bytes::new()), Some((stream, length))),
+        None => (None, None),
+    };
+    let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
+    let response =
+        aloft_wire::write_response(model, operation, protocol, request_id, &Output { params, body: bytes });
+    let mut response = to_response(response);
+    if let Some((stream, length)) = stream {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Body::Stream(stream, length);
+    }
+    response.headers_mut().extend(headers);
+    if let Some(status) = status {
+        *response.status_mut() = status;
+    }
+    response
+}
+
+fn to_response(response: http::Response<Bytes>) -> HttpResponse {
+    response.map(Body::Bytes)
+}
+
+/// `bucket.s3.localhost/key` is `/bucket/key`. A bucket's name may itself have dots.
+fn bucket_into_path(head: &Head) -> String {
+    let bucket = [".s3.localhost", ".s3.localhost.localstack.cloud", ".s3.amazonaws.com"]
+        .into_iter()
+        .find_map(|suffix| head.host_before(suffix))
+        .or_else(|| {
+            // bucket.s3.eu-west-1.amazonaws.com
+            let before_region = head.host.strip_suffix(".amazonaws.com")?.rsplit_once('.')?.0;
+            before_region.strip_suffix(".s3")
+        });
+    match bucket {
+        Some(bucket) => format!("/{bucket}{}", head.path),
+        None => head.path.clone(),
+    }
+}

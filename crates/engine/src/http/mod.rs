@@ -1,0 +1,64 @@
+//! The one port: requests in, bounded in size, time and number, and answers out.
+
+mod admin;
+mod aws;
+mod listener;
+mod route;
+
+pub(crate) use listener::Listener;
+
+use crate::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use std::net::SocketAddr;
+
+/// A request's line and headers, before its body has been read.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// The path as it came, percent-encoded, without the query.
+    pub path: String,
+    /// The query as it came, without `?`; empty when there is none.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The host that was asked for, without its port, in lower case.
+    pub host: String,
+    /// Who sent it.
+    pub remote: SocketAddr,
+}
+
+impl Head {
+    /// A header's text; nothing when it is missing or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The part of the host in front of `suffix`: `abc` of `abc.execute-api.localhost` for `.execute-api.localhost`.
+    pub fn host_before(&self, suffix: &str) -> Option<&str> {
+        self.host.strip_suffix(suffix).filter(|name| !name.is_empty())
+    }
+}
+
+/// A whole request to a service's own front door.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// The line and the headers.
+    pub head: Head,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// An answer from a service's own front door.
+pub type HttpResponse = http::Response<Body>;
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: http::StatusCode, value: &serde_json::Value) -> HttpResponse {
+    let mut response = HttpResponse::new(Body::Bytes(value.to_string().into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
