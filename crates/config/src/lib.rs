@@ -2,6 +2,20 @@
 //!
 //! Calls no cloud: what needs one is asked for through a trait that the binary fills.
 
+mod dotenv;
+mod load;
+mod locate;
+mod nearest;
+mod normalize;
+mod options;
+mod places;
+pub mod print;
+mod schema;
+mod script;
 mod service;
+mod variables;
+mod version;
 
+pub use load::{LoadError, LoadRequest, Loaded, load};
 pub use service::{Service, Spans};
+pub use variables::{CloudVariables, SsmParameter};

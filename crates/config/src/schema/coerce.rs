@@ -1,0 +1,98 @@
+//! Types and how a value of one becomes one of another, by the rules of Ajv's `coerceTypes: array`.
+
+use serde_json::Value;
+
+/// A value that is validated. A list of one may be looked through to its only item, without the list being changed:
+/// what is validated afterwards in the same place sees the item too.
+pub(super) struct Slot<'v> {
+    value: &'v mut Value,
+    /// How many lists of one are looked through.
+    depth: usize,
+}
+
+impl<'v> Slot<'v> {
+    pub(super) fn new(value: &'v mut Value) -> Self {
+        Self { value, depth: 0 }
+    }
+
+    pub(super) fn get(&self) -> &Value {
+        (0..self.depth).fold(self.value, |value, _| &value[0])
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut Value {
+        (0..self.depth).fold(self.value, |value, _| &mut value[0])
+    }
+
+    /// Makes the value one of these types, if it can be; false when it cannot.
+    pub(super) fn coerce(&mut self, types: &[&str]) -> bool {
+        if matches!(self.get(), Value::Array(items) if items.len() == 1) {
+            self.depth += 1;
+            if types.iter().any(|name| is(self.get(), name)) {
+                let value = self.get().clone();
+                self.replace(value);
+                return true;
+            }
+        }
+        match types.iter().find_map(|name| coerced(self.get(), name)) {
+            Some(value) => {
+                self.replace(value);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn replace(&mut self, value: Value) {
+        *self.value = value;
+        self.depth = 0;
+    }
+}
+
+/// Whether a value is of a type.
+pub(super) fn is(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "number" => value.is_number(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        _ => false,
+    }
+}
+
+/// Whether values can be made into this type at all.
+pub(super) fn can_coerce_to(name: &str) -> bool {
+    name != "object"
+}
+
+fn coerced(value: &Value, name: &str) -> Option<Value> {
+    let zero = |value: &Value| value.as_f64() == Some(0.0);
+    match (name, value) {
+        ("string", Value::Null) => Some(Value::from("")),
+        ("string", Value::Bool(value)) => Some(Value::from(value.to_string())),
+        ("string", Value::Number(number)) => Some(Value::from(aloft_yaml::number_text(number))),
+        ("number" | "integer", Value::Null) => Some(Value::from(0)),
+        ("number" | "integer", Value::Bool(value)) => Some(Value::from(u8::from(*value))),
+        ("number" | "integer", Value::String(text)) if !text.is_empty() => {
+            let number = crate::variables::javascript_number(text)?;
+            let fits = name == "number" || number.fract() == 0.0;
+            if fits { aloft_yaml::integral(number).map(Value::Number) } else { None }
+        }
+        ("boolean", Value::Null) => Some(Value::Bool(false)),
+        ("boolean", Value::String(text)) if text == "false" || text == "true" => {
+            Some(Value::Bool(text == "true"))
+        }
+        ("boolean", Value::Number(number)) if zero(value) || number.as_f64() == Some(1.0) => {
+            Some(Value::Bool(!zero(value)))
+        }
+        ("null", Value::String(text)) if text.is_empty() => Some(Value::Null),
+        ("null", Value::Bool(false)) => Some(Value::Null),
+        ("null", Value::Number(_)) if zero(value) => Some(Value::Null),
+        ("array", Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            Some(Value::Array(vec![value.clone()]))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,137 @@
+//! Validation and coercion of a configuration by the original's JSON schema, united with what its maintained fork adds.
+//!
+//! Changes the configuration as the original's validator does: scalars become lists, texts become numbers where the schema
+//! asks for them. Keeps true: an unknown runtime or region is never a reason to refuse a service.
+
+mod coerce;
+mod formats;
+mod refine;
+mod validate;
+
+use crate::nearest::nearest;
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+
+/// The schema for provider aws. `{"$ref": name}` stands for `definitions.<name>`.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../schema/serverless.json"))
+        .expect("the schema is JSON: a test parses it")
+});
+
+/// The schema for other providers: their own sections are not looked into.
+static OTHER_PROVIDERS: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = SCHEMA.clone();
+    let properties = &mut schema["properties"];
+    properties["provider"] = json!({"type": "object", "required": ["name"]});
+    properties["functions"] = json!({"type": "object", "additionalProperties": {
+        "type": "object", "properties": {"name": {"type": "string"}, "events": {"type": "array"}}
+    }});
+    properties["resources"] = json!({});
+    properties["layers"] = json!({});
+    schema
+});
+
+/// A place where the configuration is not as the schema wants it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Issue {
+    /// Dotted; empty for the whole.
+    pub path: String,
+    /// The key in the value at the path that should not be there, if that is the matter.
+    pub key: Option<String>,
+    /// The original's sentence: `at 'functions.a': unrecognized property 'x'`.
+    pub message: String,
+    /// What to write instead, if that can be guessed.
+    pub help: Option<String>,
+    /// Whether it never refuses a service.
+    pub is_lenient: bool,
+}
+
+/// Coerces the configuration in place and tells what is wrong with it. Null values of maps count as absent.
+pub(crate) fn validate(config: &mut Value, provider: &str) -> Vec<Issue> {
+    let schema = if provider == "aws" { &*SCHEMA } else { &*OTHER_PROVIDERS };
+    let mut removed = Vec::new();
+    remove_nulls(config, &mut Vec::new(), &mut removed);
+    let errors = validate::validate(schema, config);
+    for path in removed {
+        restore_null(config, &path);
+    }
+    refine::refine(errors).into_iter().map(|error| issue(error)).collect()
+}
+
+fn remove_nulls(value: &mut Value, path: &mut Vec<String>, removed: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(index.to_string());
+                remove_nulls(item, path, removed);
+                path.pop();
+            }
+        }
+        Value::Object(map) => {
+            map.retain(|key, value| {
+                path.push(key.clone());
+                let is_null = value.is_null();
+                if is_null {
+                    removed.push(path.clone());
+                } else {
+                    remove_nulls(value, path, removed);
+                }
+                path.pop();
+                !is_null
+            });
+        }
+        _ => {}
+    }
+}
+
+/// Nulls come back at the end of their maps, as the original puts them.
+fn restore_null(config: &mut Value, path: &[String]) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let parent = parents.iter().try_fold(config, |value, key| match value {
+        Value::Object(map) => map.get_mut(key),
+        Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
+        _ => None,
+    });
+    if let Some(Value::Object(map)) = parent {
+        map.insert(last.clone(), Value::Null);
+    }
+}
+
+fn issue(error: validate::Error) -> Issue {
+    let path = error.instance.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+    let is_lenient = error.keyword == "enum"
+        && (path.ends_with("untime") || path.ends_with("region") || path.contains("compatibleRuntimes"));
+    let guess = |word: &str| nearest(word, error.allowed.iter().map(String::as_str));
+    let help = match (error.keyword, &error.key) {
+        ("additionalProperties", Some(key)) => guess(key).map(|name| format!("did you mean `{name}`?")),
+        ("enum", _) => {
+            let text = error.data.as_str().and_then(guess);
+            text.map(|name| format!("did you mean `{name}`?"))
+        }
+        ("anyOf", _) if error.message.ends_with("unsupported function event") => {
+            let name = error.data.as_object().and_then(|event| event.keys().next()).map(String::as_str);
+            let names = event_names();
+            name.and_then(|name| nearest(name, names.iter().map(String::as_str)))
+                .map(|name| format!("did you mean `{name}`?"))
+        }
+        _ => None,
+    };
+    Issue { path, key: error.key, message: error.message, help, is_lenient }
+}
+
+/// The events that functions of provider aws may have.
+fn event_names() -> Vec<String> {
+    let functions = &SCHEMA["properties"]["functions"]["patternProperties"];
+    let events = functions
+        .as_object()
+        .and_then(|patterns| patterns.values().next())
+        .map(|schema| &schema["properties"]["events"]);
+    let Some(Value::Array(branches)) = events.map(|events| &events["items"]["anyOf"]) else {
+        return Vec::new();
+    };
+    let names = branches.iter().filter_map(|branch| branch["properties"].as_object()).flat_map(Map::keys);
+    names.filter(|name| !name.starts_with('_')).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,2 @@
+//! Coercion and messages.
+use super::*;
