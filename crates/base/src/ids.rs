@@ -34,17 +34,17 @@ impl Ids {
 
     /// `length` characters of `[a-z0-9]`.
     pub fn lower(&self, length: usize) -> String {
-        self.from_alphabet(LOWER_ALNUM, length)
+        self.draw(LOWER_ALNUM, length)
     }
 
     /// `length` characters of `[A-Z0-9]`.
     pub fn upper(&self, length: usize) -> String {
-        self.from_alphabet(UPPER_ALNUM, length)
+        self.draw(UPPER_ALNUM, length)
     }
 
     /// `length` characters of `[0-9a-f]`.
     pub fn hex(&self, length: usize) -> String {
-        self.from_alphabet(HEX, length)
+        self.draw(HEX, length)
     }
 
     /// A number below `bound` (which must not be 0), close enough to uniform for jitter and weights.
@@ -67,7 +67,7 @@ impl Ids {
         }
     }
 
-    fn from_alphabet(&self, alphabet: &[u8], length: usize) -> String {
+    fn draw(&self, alphabet: &[u8], length: usize) -> String {
         let mut bytes = vec![0; length];
         self.fill(&mut bytes);
         bytes.into_iter().map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()])).collect()
