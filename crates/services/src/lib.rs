@@ -3,6 +3,8 @@
 //! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
 //! line in [`SERVICES`].
 
+pub mod storage;
+
 use aloft_engine::Service;
 use std::sync::Arc;
 
