@@ -175,7 +175,7 @@ impl Group {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         // All of them are tried, not only those before the first that is busy.
-        distinct(&self.0).iter().map(gone).fold(true, |all, one| all && one)
+        distinct(&self.0).iter().filter(|it| !gone(it)).count() == 0
     }
 }
 

@@ -1,1 +1,33 @@
-//! Being built.
+//! Execution environments: the processes that run functions, one for each concurrent request.
+//!
+//! [`Workers`] starts an environment when a request finds none idle, reuses it while it is warm and stops it when it has
+//! been idle for long. Each environment speaks the Lambda Runtime API on a listener of its own. A language is one folder
+//! or file in [`runtimes`]. Nothing here knows a service, a function's policy or where logs are kept: log lines go to a
+//! [`LogSink`], credentials come from a closure.
+//! Keeps true: an environment serves one function and one request at a time; after [`Workers::shutdown`] no process, no
+//! control group and no file of it is left.
+
+mod environment;
+mod exchange;
+mod function;
+mod invocation;
+mod logs;
+mod once;
+mod report;
+mod runtime_api;
+pub mod runtimes;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod variables;
+mod workers;
+
+pub use function::{
+    FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
+};
+pub use once::run_once;
+pub use unpack::{UnpackError, UnpackLimits, unpack};
+pub use workers::{EnvironmentState, EnvironmentStatus, Status, Workers, WorkersOptions};
+
+/// The largest answer of a buffered invocation, in bytes: 6 MB and 100 bytes, as Lambda measures it.
+pub const RESPONSE_LIMIT: usize = 6 * 1024 * 1024 + 100;

@@ -1,0 +1,278 @@
+//! One execution environment: a jailed process, its listener, its log, its directory.
+//!
+//! It is started, initialised, used for one invocation at a time (see `invocation`) and stopped. It does not know the
+//! pool that owns it.
+
+use crate::exchange::{Exchange, Initialized};
+use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
+use crate::logs::{Destination, Logs};
+use crate::report;
+use crate::runtime_api;
+use crate::runtimes::{self, Installed, RUNTIMES, Start};
+use crate::variables::{Surroundings, variables};
+use aloft_base::{ByteSize, Clock, Ids};
+use aloft_sandbox::{Exit, Jailed, Launch, Limits, Output, Sandbox};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+/// Lambda's bounds for one environment.
+const PROCESSES: u32 = 1024;
+const OPEN_FILES: u64 = 1024;
+
+/// What all environments of this machine share.
+pub(crate) struct Setting {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) installed: Installed,
+    /// Bootstraps in `runtimes/<name>`, environments in `environments/<id>`.
+    pub(crate) directory: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) endpoint_url: Option<String>,
+    pub(crate) sink: Option<Arc<dyn LogSink>>,
+    pub(crate) output: Output,
+}
+
+impl Setting {
+    /// Empties the directory and puts the bootstraps there.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        self.clear()?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(self.directory.join("environments"))?;
+        for runtime in RUNTIMES {
+            let directory = self.runtime_directory(runtime.name());
+            builder.create(&directory)?;
+            runtime.install(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all that lies in the directory.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn runtime_directory(&self, name: &str) -> PathBuf {
+        self.directory.join("runtimes").join(name)
+    }
+
+    /// How environments of `spec` are started. Looks for the language, so it may take some milliseconds.
+    pub(crate) async fn plan(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> Result<Start, InvokeError> {
+        let (setting, spec) = (self.clone(), spec.clone());
+        let planned = tokio::task::spawn_blocking(move || {
+            let runtime = runtimes::find(&spec.runtime)?;
+            runtime.start(&spec, &setting.runtime_directory(runtime.name()), &setting.installed)
+        });
+        planned.await.map_err(io::Error::other)?
+    }
+
+    /// Where the log of an environment goes.
+    pub(crate) fn destination(&self, spec: &Arc<FunctionSpec>, stream: &str) -> Destination {
+        Destination {
+            function: spec.clone(),
+            stream: stream.to_owned(),
+            sink: self.sink.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// A new log stream's name: `2026/11/23/[$LATEST]0123...`
+    pub(crate) fn log_stream(&self, version: &str) -> String {
+        format!("{}/[{version}]{}", self.clock.now().format("%Y/%m/%d"), self.ids.hex(32))
+    }
+}
+
+/// A started environment.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) spec: Arc<FunctionSpec>,
+    pub(crate) clock: Clock,
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) jailed: Jailed,
+    pub(crate) logs: Arc<Logs>,
+    directory: PathBuf,
+    started: Instant,
+    initialized: Mutex<Option<oneshot::Receiver<Initialized>>>,
+    tasks: [AbortHandle; 2],
+}
+
+/// How an initialisation ended.
+#[derive(Debug)]
+pub(crate) enum Init {
+    /// It asks for its first invocation, after this time.
+    Ready(Duration),
+    /// It reported an error: its JSON and its type.
+    Failed(Bytes, Option<String>),
+    Exited(Exit),
+    TimedOut,
+}
+
+impl Environment {
+    /// Starts the process. `inherit` is added to its environment, over everything else.
+    pub(crate) async fn start(
+        setting: &Setting,
+        spec: &Arc<FunctionSpec>,
+        start: &Start,
+        stream: &str,
+        credentials: Option<&TemporaryCredentials>,
+        inherit: &BTreeMap<String, String>,
+    ) -> Result<Self, InvokeError> {
+        let started = Instant::now();
+        let id = setting.ids.hex(16);
+        let directory = setting.directory.join("environments").join(&id);
+        let temporary = directory.join("tmp");
+        DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
+        let launched =
+            Self::launch(setting, spec, start, stream, credentials, inherit, &id, &temporary).await;
+        let (jailed, logs, listener) = launched.inspect_err(|_| {
+            let _ = fs::remove_dir_all(&directory);
+        })?;
+        let (exchange, initialized) = Exchange::new();
+        let serving = tokio::spawn(runtime_api::serve(listener, exchange.clone()));
+        let reading = tokio::spawn(logs.clone().pump());
+        logs.begin(report::init_start(&start.version, spec.region.as_str()), true);
+        logs.flush();
+        Ok(Self {
+            spec: spec.clone(),
+            clock: setting.clock.clone(),
+            exchange,
+            jailed,
+            logs,
+            directory,
+            started,
+            initialized: Mutex::new(Some(initialized)),
+            tasks: [serving.abort_handle(), reading.abort_handle()],
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)] // One step of `start`, apart so that its failure can be cleaned up after.
+    async fn launch(
+        setting: &Setting,
+        spec: &Arc<FunctionSpec>,
+        start: &Start,
+        stream: &str,
+        credentials: Option<&TemporaryCredentials>,
+        inherit: &BTreeMap<String, String>,
+        id: &str,
+        temporary: &Path,
+    ) -> Result<(Jailed, Arc<Logs>, TcpListener), InvokeError> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let runtime_api = listener.local_addr()?.to_string();
+        let surroundings = Surroundings {
+            runtime_api: &runtime_api,
+            log_stream: stream,
+            temporary,
+            endpoint_url: setting.endpoint_url.as_deref(),
+            credentials,
+        };
+        let mut environment = variables(spec, start, &surroundings);
+        environment.extend(inherit.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let jailed = setting.sandbox.spawn(Launch {
+            name: id.to_owned(),
+            program: start.program.clone(),
+            arguments: start.arguments.clone(),
+            environment,
+            // Nobody else listens there.
+            mark: format!("AWS_LAMBDA_RUNTIME_API={runtime_api}"),
+            directory: spec.code_directory.clone(),
+            limits: Limits {
+                memory: ByteSize::mebibytes(u64::from(spec.memory_mb)),
+                processes: PROCESSES,
+                open_files: OPEN_FILES,
+                file_size: ByteSize::mebibytes(u64::from(spec.ephemeral_storage_mb.max(512))),
+            },
+            output: setting.output,
+        })?;
+        let logs = match Logs::new(setting.destination(spec, stream), jailed.take_output()) {
+            Ok(logs) => logs,
+            Err(error) => {
+                jailed.kill().await;
+                return Err(error.into());
+            }
+        };
+        Ok((jailed, logs, listener))
+    }
+
+    /// Waits until the runtime is ready, or is not going to be. Once.
+    pub(crate) async fn initialize(&self, limit: Duration) -> Init {
+        let receiver = self.initialized.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reported = async {
+            match receiver {
+                Some(receiver) => receiver.await.ok(),
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(initialized) = reported => match initialized {
+                Initialized::Ready(at) => Init::Ready(at.duration_since(self.started)),
+                Initialized::Failed(body, kind) => Init::Failed(body, kind),
+            },
+            exit = self.jailed.wait() => Init::Exited(exit),
+            () = tokio::time::sleep(limit) => Init::TimedOut,
+        }
+    }
+
+    /// How long ago it was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Whether its process can take another invocation.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.jailed.exited().is_none()
+    }
+
+    /// The most memory it ever had, in MB, rounded up.
+    pub(crate) fn peak_memory_mb(&self) -> u32 {
+        let mb = self.jailed.peak_memory().0.div_ceil(1024 * 1024);
+        u32::try_from(mb).unwrap_or(u32::MAX).min(self.spec.memory_mb)
+    }
+
+    /// Ends the whole tree and removes what the environment had. What it wrote last is in the log.
+    pub(crate) async fn stop(&self) {
+        self.exchange.close();
+        self.jailed.kill().await;
+        self.logs.finish([]);
+        for task in &self.tasks {
+            task.abort();
+        }
+        let directory = self.directory.clone();
+        let removed = tokio::task::spawn_blocking(move || remove(&directory)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, directory = %self.directory.display(), "cannot remove an environment's files");
+        }
+    }
+}
+
+/// Removes a tree, also where the function took the permission away from its directories.
+fn remove(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let first = fs::remove_dir_all(directory);
+    match &first {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        _ => return first,
+    }
+    let mut open = vec![directory.to_owned()];
+    while let Some(at) = open.pop() {
+        fs::set_permissions(&at, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&at)?.flatten() {
+            if entry.file_type().is_ok_and(|it| it.is_dir()) {
+                open.push(entry.path());
+            }
+        }
+    }
+    fs::remove_dir_all(directory)
+}

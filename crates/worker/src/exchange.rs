@@ -1,0 +1,212 @@
+//! The state between an environment's owner, who offers invocations, and its runtime, which asks for them.
+//!
+//! It is the Runtime API without HTTP. Keeps true: an invocation is handed over at most once and answered at most once;
+//! whatever comes twice, late or out of turn is refused.
+
+use crate::RESPONSE_LIMIT;
+use crate::function::Invocation;
+use aloft_base::Clock;
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+
+/// What the runtime said to an invocation.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The result.
+    Response(Bytes),
+    /// An error, as JSON.
+    Error(Bytes),
+    /// A result beyond [`RESPONSE_LIMIT`].
+    TooLarge,
+}
+
+/// How the initialisation ended.
+#[derive(Debug)]
+pub(crate) enum Initialized {
+    /// The runtime asked for the first invocation, at this moment.
+    Ready(Instant),
+    /// It reported an error, as JSON, with the type from the header.
+    Failed(Bytes, Option<String>),
+}
+
+/// Why a call of the runtime is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The call does not fit the state, named second.
+    State(&'static str, &'static str),
+    /// The request id is not that of the current invocation.
+    RequestId,
+    /// The answer is too large; it has been noted as such.
+    TooLarge,
+}
+
+/// An invocation with the time by which it must be answered, in milliseconds of the system's clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Handed {
+    pub(crate) invocation: Arc<Invocation>,
+    pub(crate) deadline_millis: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+    /// Wakes runtimes that wait for an invocation.
+    offered: Notify,
+    /// Wakes the owner that waits for the runtime to come back.
+    parked: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    initialized: Option<oneshot::Sender<Initialized>>,
+    waiting: usize,
+    offer: Option<Offer>,
+    current: Option<Current>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Offer {
+    invocation: Arc<Invocation>,
+    timeout: Duration,
+    answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+struct Current {
+    request_id: String,
+    /// Taken when answered.
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// Counts a runtime that waits, for as long as it does.
+struct Waiting<'a>(&'a Exchange);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
+impl Exchange {
+    /// An exchange, and what tells how the initialisation ends.
+    pub(crate) fn new() -> (Arc<Self>, oneshot::Receiver<Initialized>) {
+        let (sender, receiver) = oneshot::channel();
+        let state =
+            State { initialized: Some(sender), waiting: 0, offer: None, current: None, closed: false };
+        (Arc::new(Self { state: Mutex::new(state), offered: Notify::new(), parked: Notify::new() }), receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The owner: offers an invocation. The answer comes at most once; never when the environment dies.
+    pub(crate) fn offer(&self, invocation: Arc<Invocation>, timeout: Duration) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.lock().offer = Some(Offer { invocation, timeout, answer });
+        self.offered.notify_one();
+        receiver
+    }
+
+    /// The owner: takes back an offer. False when the runtime already has it.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.lock().offer.take().is_some()
+    }
+
+    /// The owner: waits until the runtime asks for the next invocation.
+    pub(crate) async fn until_parked(&self) {
+        loop {
+            let parked = self.parked.notified();
+            if self.lock().waiting > 0 {
+                return;
+            }
+            parked.await;
+        }
+    }
+
+    /// The owner: refuses everything from now on.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.offer = None;
+        state.current = None;
+    }
+
+    /// The runtime: asks for the next invocation and waits for it.
+    pub(crate) async fn next(&self) -> Result<Handed, Refusal> {
+        {
+            let mut state = self.lock();
+            if state.closed {
+                return Err(Refusal::State("Closed", "RuntimeReady"));
+            }
+            if state.current.as_ref().is_some_and(|current| current.answer.is_some()) {
+                return Err(Refusal::State("InvocationRunning", "RuntimeReady"));
+            }
+            state.current = None;
+            if let Some(initialized) = state.initialized.take() {
+                let _ = initialized.send(Initialized::Ready(Instant::now()));
+            }
+            state.waiting += 1;
+        }
+        let _waiting = Waiting(self);
+        self.parked.notify_waiters();
+        loop {
+            let offered = self.offered.notified();
+            if let Some(handed) = self.take_offer() {
+                return Ok(handed);
+            }
+            offered.await;
+        }
+    }
+
+    fn take_offer(&self) -> Option<Handed> {
+        let mut state = self.lock();
+        let Offer { invocation, timeout, answer } = state.offer.take()?;
+        state.current = Some(Current { request_id: invocation.request_id.clone(), answer: Some(answer) });
+        // The process reads the system's clock, whatever the cloud's clock says.
+        let deadline_millis = Clock::system().now().add(timeout).millis();
+        Some(Handed { invocation, deadline_millis })
+    }
+
+    /// The runtime: answers the current invocation. `too_large` when the body was cut off.
+    pub(crate) fn respond(&self, request_id: &str, body: Bytes, too_large: bool) -> Result<(), Refusal> {
+        let too_large = too_large || body.len() > RESPONSE_LIMIT;
+        self.answer(request_id, if too_large { Answer::TooLarge } else { Answer::Response(body) })?;
+        if too_large { Err(Refusal::TooLarge) } else { Ok(()) }
+    }
+
+    /// The runtime: answers the current invocation with an error.
+    pub(crate) fn fail(&self, request_id: &str, body: Bytes) -> Result<(), Refusal> {
+        self.answer(request_id, Answer::Error(body))
+    }
+
+    fn answer(&self, request_id: &str, answer: Answer) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Refusal::State("Closed", "InvocationResponse"));
+        }
+        let Some(current) = state.current.as_mut().filter(|current| current.request_id == request_id) else {
+            return Err(Refusal::RequestId);
+        };
+        let Some(sender) = current.answer.take() else {
+            return Err(Refusal::State("InvocationResponse", "InvocationResponse"));
+        };
+        let _ = sender.send(answer);
+        Ok(())
+    }
+
+    /// The runtime: could not initialise.
+    pub(crate) fn fail_initialization(&self, body: Bytes, kind: Option<String>) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        match state.initialized.take() {
+            Some(initialized) if !state.closed => {
+                let _ = initialized.send(Initialized::Failed(body, kind));
+                Ok(())
+            }
+            _ => Err(Refusal::State("RuntimeReady", "InitError")),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One invocation in one environment: hands it over, waits for its end, writes `END` and `REPORT`.
+
+use crate::environment::{Environment, Init};
+use crate::exchange::Answer;
+use crate::function::{FunctionError, Invocation, Outcome};
+use crate::logs::Logs;
+use crate::report::{self, Report, Status};
+use aloft_sandbox::Exit;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What an initialisation took before an invocation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// The initialisation of its own, which the report names.
+    pub(crate) init: Option<Duration>,
+    /// The initialisation that was repeated within the invocation and counts against its timeout.
+    pub(crate) spent: Duration,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    Finished(Outcome),
+    /// The environment died before it took the invocation, which can go to another one.
+    Untouched,
+}
+
+enum End {
+    Answered(Answer),
+    Exited(Exit),
+    TimedOut,
+}
+
+/// Runs it to its end. After a timeout the environment's processes are gone.
+pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>, before: Before) -> Ran {
+    let spec = &environment.spec;
+    let left = spec.timeout.saturating_sub(before.spent);
+    environment.logs.begin(report::start(&invocation.request_id, &spec.version), false);
+    let started = Instant::now();
+    let mut answer = environment.exchange.offer(invocation.clone(), left);
+    // The function is at work while its first line is handed over.
+    environment.logs.flush();
+
+    let end = tokio::select! {
+        biased;
+        answer = &mut answer => match answer {
+            Ok(answer) => End::Answered(answer),
+            // It is being stopped.
+            Err(_) => End::Exited(environment.jailed.wait().await),
+        },
+        exit = environment.jailed.wait() => match answer.try_recv() {
+            Ok(answer) => End::Answered(answer),
+            Err(_) => End::Exited(exit),
+        },
+        () = tokio::time::sleep(left) => End::TimedOut,
+    };
+    let mut took = before.spent + started.elapsed();
+
+    let id = invocation.request_id.as_str();
+    let mut lines = Vec::new();
+    let (payload, error, status) = match end {
+        End::Answered(Answer::Response(payload)) => (payload, None, Status::Success),
+        End::Answered(Answer::Error(payload)) => (payload, Some(FunctionError::Handled), Status::Success),
+        End::Answered(Answer::TooLarge) => {
+            (report::too_large(), Some(FunctionError::Unhandled), Status::Success)
+        }
+        End::Exited(exit) => {
+            if environment.exchange.withdraw() && before.init.is_none() && before.spent.is_zero() {
+                return Ran::Untouched;
+            }
+            let (kind, reason) = report::exit_reason(exit.status, exit.out_of_memory);
+            let (payload, line) = report::exited(id, kind, &reason);
+            lines.push(line);
+            (payload, Some(FunctionError::Unhandled), Status::Error(kind))
+        }
+        End::TimedOut => {
+            environment.exchange.close();
+            environment.jailed.kill().await;
+            took = spec.timeout;
+            lines.push(report::timed_out_line(environment.clock.now(), id, spec.timeout));
+            (report::timed_out(id, spec.timeout), Some(FunctionError::Unhandled), Status::Timeout)
+        }
+    };
+    let max_memory_mb = environment.peak_memory_mb();
+    let ended = Ended { payload, error, status, lines, took, init: before.init, max_memory_mb };
+    Ran::Finished(ended.finish(&environment.logs, spec.memory_mb, invocation))
+}
+
+/// The outcome of an invocation whose environment did not initialise.
+pub(crate) fn not_initialized(
+    environment: &Environment,
+    invocation: &Arc<Invocation>,
+    init: Init,
+) -> Outcome {
+    let spec = &environment.spec;
+    let id = invocation.request_id.as_str();
+    environment.logs.begin(report::start(id, &spec.version), true);
+    let mut took = environment.age();
+    let mut kind_of_report = String::new();
+    let mut lines = Vec::new();
+    let (payload, timed_out) = match init {
+        Init::Failed(payload, kind) => {
+            kind_of_report = kind.unwrap_or_else(|| "Runtime.Unknown".to_owned());
+            (payload, false)
+        }
+        Init::Exited(exit) => {
+            let (kind, reason) = report::exit_reason(exit.status, exit.out_of_memory);
+            let (payload, line) = report::exited(id, kind, &reason);
+            lines.push(line);
+            kind_of_report = kind.to_owned();
+            (payload, false)
+        }
+        Init::TimedOut | Init::Ready(_) => {
+            took = spec.timeout;
+            lines.push(report::timed_out_line(environment.clock.now(), id, spec.timeout));
+            (report::timed_out(id, spec.timeout), true)
+        }
+    };
+    let status = if timed_out { Status::Timeout } else { Status::Error(&kind_of_report) };
+    let error = Some(FunctionError::Unhandled);
+    let max_memory_mb = environment.peak_memory_mb();
+    let ended = Ended { payload, error, status, lines, took, init: None, max_memory_mb };
+    ended.finish(&environment.logs, spec.memory_mb, invocation)
+}
+
+/// The outcome of an invocation whose program cannot even be started.
+pub(crate) fn not_startable(
+    logs: &Logs,
+    memory_mb: u32,
+    version: &str,
+    invocation: &Invocation,
+    reason: &str,
+) -> Outcome {
+    let kind = "Runtime.InvalidEntrypoint";
+    let id = invocation.request_id.as_str();
+    logs.begin(report::start(id, version), true);
+    let (payload, line) = report::exited(id, kind, reason);
+    let ended = Ended {
+        payload,
+        error: Some(FunctionError::Unhandled),
+        status: Status::Error(kind),
+        lines: vec![line],
+        took: Duration::ZERO,
+        init: None,
+        max_memory_mb: 0,
+    };
+    ended.finish(logs, memory_mb, invocation)
+}
+
+struct Ended<'a> {
+    payload: Bytes,
+    error: Option<FunctionError>,
+    status: Status<'a>,
+    /// Lines before `END`.
+    lines: Vec<String>,
+    took: Duration,
+    init: Option<Duration>,
+    max_memory_mb: u32,
+}
+
+impl Ended<'_> {
+    /// Writes the last lines and makes the outcome.
+    fn finish(mut self, logs: &Logs, memory_mb: u32, invocation: &Invocation) -> Outcome {
+        // Since August 2025 Lambda bills the initialisation of every runtime.
+        let billed = report::billed(self.took + self.init.unwrap_or_default());
+        let report = Report {
+            request_id: &invocation.request_id,
+            duration: self.took,
+            billed,
+            memory_mb,
+            max_memory_mb: self.max_memory_mb,
+            init: self.init,
+            trace_id: &invocation.trace_id,
+            status: self.status,
+        };
+        self.lines.extend([report::end(&invocation.request_id), report.line()]);
+        let log_tail = logs.finish(self.lines);
+        Outcome {
+            payload: self.payload,
+            error: self.error,
+            log_tail,
+            duration: self.took,
+            billed,
+            init: self.init,
+            max_memory_mb: self.max_memory_mb,
+            log_stream: logs.stream().to_owned(),
+        }
+    }
+}

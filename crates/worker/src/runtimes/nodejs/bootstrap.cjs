@@ -1,0 +1,409 @@
+'use strict';
+// Node.js in an execution environment: loads the handler, asks the Runtime API for events, answers them.
+//
+// It speaks HTTP over one plain socket, since Node's own HTTP client costs several times what an invocation costs
+// otherwise. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
+
+const net = require('node:net');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const env = process.env;
+const taskRoot = env.LAMBDA_TASK_ROOT;
+// Set for `invoke local`: the function's output is shown to a person, who needs no timestamps.
+const plain = env.ALOFT_PLAIN_LOGS === '1';
+delete env.ALOFT_PLAIN_LOGS;
+
+let requestId;
+let current = null;
+
+// --- The Runtime API -------------------------------------------------------------------------------------------
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+class RuntimeApi {
+  constructor(address) {
+    const colon = address.lastIndexOf(':');
+    this.host = address;
+    this.pending = [];
+    this.buffer = null;
+    this.needed = 0;
+    this.socket = net.connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)), noDelay: true });
+    this.socket.on('data', (data) => this.receive(data));
+    this.socket.on('error', () => {});
+    // Nobody is left to work for.
+    this.socket.on('close', () => process.exit(1));
+  }
+
+  send(method, action, body, headers) {
+    let head = `${method} /2018-06-01/runtime/${action} HTTP/1.1\r\nHost: ${this.host}\r\n`;
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+    if (body !== undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
+    head += '\r\n';
+    if (typeof body === 'string') {
+      this.socket.write(head + body);
+    } else {
+      this.socket.write(head);
+      if (body !== undefined) this.socket.write(body);
+    }
+    return new Promise((resolve) => this.pending.push(resolve));
+  }
+
+  receive(data) {
+    this.buffer = this.buffer === null ? data : Buffer.concat([this.buffer, data]);
+    while (this.buffer !== null && this.buffer.length >= this.needed) {
+      const end = this.buffer.indexOf(HEAD_END);
+      if (end < 0) return;
+      const lines = this.buffer.toString('utf8', 0, end).split('\r\n');
+      const headers = {};
+      for (let i = 1; i < lines.length; i++) {
+        const colon = lines[i].indexOf(':');
+        headers[lines[i].slice(0, colon).toLowerCase()] = lines[i].slice(colon + 1).trim();
+      }
+      const total = end + 4 + Number(headers['content-length'] || 0);
+      if (this.buffer.length < total) {
+        this.needed = total;
+        return;
+      }
+      const body = this.buffer.toString('utf8', end + 4, total);
+      const status = Number(lines[0].split(' ')[1]);
+      this.needed = 0;
+      this.buffer = this.buffer.length > total ? this.buffer.subarray(total) : null;
+      this.pending.shift()({ status, headers, body });
+    }
+  }
+}
+
+const api = new RuntimeApi(env.AWS_LAMBDA_RUNTIME_API);
+
+// --- Logs ------------------------------------------------------------------------------------------------------
+
+let wait;
+
+/** Writes one log event. Line ends within it travel as carriage returns, so that it stays one event. */
+function writeLog(text) {
+  const bytes = Buffer.from(text.replace(/\r?\n/g, '\r') + '\n');
+  for (let offset = 0; offset < bytes.length; ) {
+    try {
+      offset += fs.writeSync(1, bytes, offset);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') return;
+      wait ??= new Int32Array(new SharedArrayBuffer(4));
+      Atomics.wait(wait, 0, 0, 1);
+    }
+  }
+}
+
+function logAs(level, ...values) {
+  const { format } = require('node:util');
+  writeLog(`${new Date().toISOString()}\t${requestId}\t${level}\t${format(...values)}`);
+}
+
+if (!plain) {
+  const levels = { trace: 'TRACE', debug: 'DEBUG', log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR' };
+  for (const [method, level] of Object.entries(levels)) {
+    console[method] = (...values) => logAs(level, ...values);
+  }
+}
+
+// --- Errors ----------------------------------------------------------------------------------------------------
+
+class RuntimeError extends Error {
+  constructor(name, message, cause) {
+    super(message);
+    this.name = `Runtime.${name}`;
+    if (cause instanceof Error && cause.stack) this.stack = `${this.name}: ${message}\n${stackOf(cause).slice(1).join('\n')}`;
+  }
+}
+
+function stackOf(error) {
+  return typeof error.stack === 'string' ? error.stack.split('\n') : [];
+}
+
+/** What the invoker gets to see. */
+function toAnswer(error) {
+  if (error instanceof Error || (error && typeof error === 'object' && 'message' in error && 'stack' in error)) {
+    return { errorType: String(error.name ?? 'Error'), errorMessage: String(error.message), trace: stackOf(error) };
+  }
+  return { errorType: typeof error, errorMessage: String(error), trace: [] };
+}
+
+/** What the log gets to see: the error's own fields as well. */
+function toLog(error) {
+  if (!(error instanceof Error)) return toAnswer(error);
+  return { errorType: error.name, errorMessage: error.message, code: error.code, ...error, stack: stackOf(error) };
+}
+
+function logError(title, error) {
+  if (plain) return;
+  let text;
+  try {
+    text = JSON.stringify(toLog(error));
+  } catch {
+    text = JSON.stringify(toAnswer(error));
+  }
+  logAs('ERROR', `${title} \t${text}`);
+}
+
+function sendError(action, error) {
+  const answer = toAnswer(error);
+  return api.send('POST', action, JSON.stringify(answer), {
+    'Content-Type': 'application/json',
+    'Lambda-Runtime-Function-Error-Type': answer.errorType.replace(/[^\x20-\x7e]/g, '?'),
+  });
+}
+
+/** An error that nobody caught: it is the answer, and the end of this process. */
+async function die(title, error, code) {
+  logError(title, error);
+  api.socket.ref();
+  if (current === null) {
+    await sendError('init/error', error);
+  } else if (!current.finished) {
+    current.finished = true;
+    await sendError(`invocation/${current.id}/error`, error);
+  }
+  process.exit(code);
+}
+
+process.on('uncaughtException', (error) => die('Uncaught Exception', error, 129));
+process.on('unhandledRejection', (reason) => {
+  die('Unhandled Promise Rejection', new RuntimeError('UnhandledPromiseRejection', String(reason), reason), 128);
+});
+
+// --- Response streaming: the stream is gathered and answered at once ----------------------------------------------
+
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+
+function responseStream(finish) {
+  const { Writable } = require('node:stream');
+  const chunks = [];
+  const stream = new Writable({
+    write(chunk, encoding, done) {
+      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk));
+      done();
+    },
+  });
+  stream.setContentType = (contentType) => {
+    stream.contentType = contentType;
+  };
+  stream.on('finish', () => finish(streamed(Buffer.concat(chunks), stream.metadata)));
+  return stream;
+}
+
+/** With metadata the answer is the JSON that an HTTP integration understands, otherwise the bytes as they are. */
+function streamed(body, metadata) {
+  if (metadata === undefined) return body;
+  const text = body.toString('utf8');
+  const isBase64Encoded = !Buffer.from(text).equals(body);
+  return JSON.stringify({ ...metadata, body: isBase64Encoded ? body.toString('base64') : text, isBase64Encoded });
+}
+
+globalThis.awslambda = {
+  streamifyResponse(handler, options) {
+    handler[STREAMING] = options ?? {};
+    return handler;
+  },
+  HttpResponseStream: {
+    from(stream, metadata) {
+      stream.metadata = metadata;
+      return stream;
+    },
+  },
+};
+
+// --- The handler -------------------------------------------------------------------------------------------------
+
+/** `src/orders.api.create` is the export `api.create` of the module `src/orders`. */
+async function loadHandler(text) {
+  const directory = path.dirname(text);
+  const match = /^([^.]*)\.(.*)$/.exec(path.basename(text));
+  if (text.includes('..')) throw new RuntimeError('MalformedHandlerName', `'${text}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
+  if (!match) throw new RuntimeError('MalformedHandlerName', 'Bad handler');
+  const [, module, member] = match;
+  const exported = await loadModule(path.resolve(taskRoot, directory), module);
+  let found = walk(exported, member);
+  if (found === undefined) found = walk(exported.default, member);
+  const name = text.slice(directory === '.' ? 0 : directory.length + 1);
+  if (found === undefined) throw new RuntimeError('HandlerNotFound', `${name} is undefined or not exported`);
+  if (typeof found !== 'function') throw new RuntimeError('HandlerNotFound', `${name} is not a function`);
+  return found;
+}
+
+function walk(value, member) {
+  for (const name of member.split('.')) value = value?.[name];
+  return value;
+}
+
+async function loadModule(directory, name) {
+  const file = path.join(directory, name);
+  const asModule = (at) => import(require('node:url').pathToFileURL(at).href);
+  try {
+    if (isFile(file)) return require(file);
+    if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : requireOrImport(`${file}.js`, asModule);
+    if (isFile(`${file}.mjs`)) return await asModule(`${file}.mjs`);
+    if (isFile(`${file}.cjs`)) return require(`${file}.cjs`);
+    return require(require.resolve(name, { paths: [directory, taskRoot] }));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new RuntimeError('UserCodeSyntaxError', String(error), error);
+    if (['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND'].includes(error?.code)) {
+      const sdk = /'(@aws-sdk\/[^']*|@smithy\/[^']*|aws-sdk[^']*)'/.exec(error.message);
+      if (sdk) logAs('WARN', `${sdk[1]} is not in the package. Run \`npm install ${sdk[1]}\` in the service's directory and deploy again.`);
+      throw new RuntimeError('ImportModuleError', String(error), error);
+    }
+    throw error;
+  }
+}
+
+async function requireOrImport(file, asModule) {
+  try {
+    return require(file);
+  } catch (error) {
+    if (error?.code !== 'ERR_REQUIRE_ESM' && error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
+    return asModule(file);
+  }
+}
+
+function isFile(file) {
+  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Whether the nearest `package.json` makes `.js` files ES modules. */
+function isEsModule(directory) {
+  for (let at = directory; at.startsWith(taskRoot); at = path.dirname(at)) {
+    const file = path.join(at, 'package.json');
+    if (isFile(file)) {
+      try {
+        return JSON.parse(fs.readFileSync(file, 'utf8')).type === 'module';
+      } catch {
+        return false;
+      }
+    }
+    if (at === path.dirname(at)) break;
+  }
+  return false;
+}
+
+// --- Invocations -------------------------------------------------------------------------------------------------
+
+function parseHeader(text) {
+  if (!text) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function makeContext(headers, deadline) {
+  return {
+    callbackWaitsForEmptyEventLoop: true,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: parseHeader(headers['lambda-runtime-client-context']),
+    identity: parseHeader(headers['lambda-runtime-cognito-identity']),
+    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
+    awsRequestId: headers['lambda-runtime-aws-request-id'],
+    getRemainingTimeInMillis: () => deadline - Date.now(),
+  };
+}
+
+/** Answers, and asks for the next event in the same breath. */
+function finish(invocation, send) {
+  if (invocation.finished) return;
+  invocation.finished = true;
+  invocation.settle = undefined;
+  api.socket.ref();
+  api.socket.cork();
+  send();
+  next();
+  api.socket.uncork();
+}
+
+function succeed(invocation, value) {
+  let body;
+  try {
+    body = Buffer.isBuffer(value) && invocation.streaming ? value : invocation.streaming ? String(value) : JSON.stringify(value === undefined ? null : value) ?? 'null';
+  } catch (error) {
+    return fail(invocation, new RuntimeError('MarshalError', `Unable to stringify response body: ${error.message}`, error));
+  }
+  finish(invocation, () => api.send('POST', `invocation/${invocation.id}/response`, body, { 'Content-Type': 'application/json' }));
+}
+
+function fail(invocation, error) {
+  if (invocation.finished) return;
+  logError('Invoke Error', error);
+  finish(invocation, () => sendError(`invocation/${invocation.id}/error`, error));
+}
+
+// With nothing left to wait for, what a callback left behind is the answer; without one the answer is null.
+process.on('beforeExit', () => {
+  const invocation = current;
+  if (invocation === null || invocation.finished) return;
+  if (invocation.settle) invocation.settle();
+  else succeed(invocation, invocation.streaming ? '' : null);
+});
+
+let handler;
+
+function next() {
+  api.send('GET', 'invocation/next').then(invoke);
+}
+
+function invoke({ status, headers, body }) {
+  if (status !== 200) process.exit(1);
+  const invocation = { id: headers['lambda-runtime-aws-request-id'], finished: false, settle: undefined, streaming: false };
+  current = invocation;
+  requestId = invocation.id;
+  const trace = headers['lambda-runtime-trace-id'];
+  if (trace) env._X_AMZN_TRACE_ID = trace;
+  else delete env._X_AMZN_TRACE_ID;
+  // While the handler runs, only its own work keeps the event loop going.
+  api.socket.unref();
+
+  let event;
+  try {
+    event = JSON.parse(body);
+  } catch (error) {
+    return fail(invocation, new RuntimeError('UnmarshalError', `Unable to parse the event: ${error.message}`, error));
+  }
+  const context = makeContext(headers, Number(headers['lambda-runtime-deadline-ms']));
+  const callback = (error, value) => {
+    if (invocation.finished || invocation.settle) return;
+    invocation.settle = () => (error === null || error === undefined ? succeed(invocation, value) : fail(invocation, error));
+    if (!context.callbackWaitsForEmptyEventLoop) setImmediate(invocation.settle);
+  };
+  const atOnce = (error, value) => {
+    context.callbackWaitsForEmptyEventLoop = false;
+    callback(error, value);
+  };
+  context.succeed = (value) => atOnce(null, value);
+  context.fail = (error) => atOnce(error ?? 'handled');
+  context.done = (error, value) => atOnce(error ?? null, value);
+
+  try {
+    if (handler[STREAMING] !== undefined) {
+      invocation.streaming = true;
+      const stream = responseStream((answer) => succeed(invocation, answer));
+      Promise.resolve(handler(event, stream, context)).catch((error) => fail(invocation, error));
+      return;
+    }
+    const result = handler(event, context, callback);
+    if (typeof result?.then === 'function') {
+      result.then((value) => succeed(invocation, value), (error) => fail(invocation, error));
+    }
+  } catch (error) {
+    fail(invocation, error);
+  }
+}
+
+loadHandler(env._HANDLER).then(
+  (loaded) => {
+    handler = loaded;
+    next();
+  },
+  (error) => die('Uncaught Exception', error, 1),
+);

@@ -1,0 +1,54 @@
+//! `provided`, `provided.al2`, `provided.al2023`: an executable `bootstrap` in the package or in a layer.
+
+use super::locate::is_executable;
+use super::{Installed, Runtime, Start};
+use crate::function::{FunctionSpec, InvokeError};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+pub(super) struct Provided;
+
+impl Runtime for Provided {
+    fn name(&self) -> &'static str {
+        "provided"
+    }
+
+    fn serves(&self, identifier: &str) -> bool {
+        identifier == "provided" || identifier.starts_with("provided.")
+    }
+
+    fn install(&self, _directory: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        spec: &FunctionSpec,
+        directory: &Path,
+        _installed: &Installed,
+    ) -> Result<Start, InvokeError> {
+        let directories = std::iter::once(&spec.code_directory).chain(spec.layer_directories.iter().rev());
+        let candidates: Vec<_> = directories.map(|it| it.join("bootstrap")).collect();
+        let program = candidates.iter().find(|it| it.is_file());
+        let invalid = match program {
+            None => {
+                let tried: Vec<String> = candidates.iter().map(|it| it.display().to_string()).collect();
+                Some(format!("Couldn't find valid bootstrap(s): [{}]", tried.join(" ")))
+            }
+            Some(program) if !is_executable(program) => {
+                Some(format!("fork/exec {}: permission denied", program.display()))
+            }
+            Some(_) => None,
+        };
+        Ok(Start {
+            program: program.unwrap_or(&candidates[0]).clone(),
+            arguments: Vec::new(),
+            variables: BTreeMap::new(),
+            runtime_directory: directory.to_owned(),
+            execution_environment: None,
+            version: spec.runtime.clone(),
+            invalid,
+        })
+    }
+}
