@@ -3,13 +3,16 @@
 //! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
 //! line in [`SERVICES`].
 
+pub mod cloudformation;
 pub mod storage;
 
 use aloft_engine::Service;
 use std::sync::Arc;
 
 /// Makes each service, alphabetically.
-pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[];
+pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
+    || Arc::new(cloudformation::CloudFormation),
+];
 
 /// All services, new.
 pub fn all() -> Vec<Arc<dyn Service>> {

@@ -1,0 +1,92 @@
+//! One step: asks a resource's service to make, change or delete it.
+
+use super::records::{Made, Record, Stack};
+use aloft_engine::{Context, ResourceContext, ResourceHandler, ServiceError, Update};
+use serde_json::Value;
+
+/// What is to be done to a resource, with all that it takes, so that many can be done at once.
+pub struct Task {
+    resource: ResourceContext,
+    kind: String,
+    made: Option<Made>,
+    wanted: Value,
+    /// Why it cannot be done at all.
+    doomed: Option<ServiceError>,
+}
+
+/// What became of it.
+pub struct Done {
+    /// What is there now.
+    pub made: Made,
+    /// Whether it stands beside what was there before.
+    pub replaced: bool,
+}
+
+impl Task {
+    /// A step for the resource of a record.
+    pub fn new(context: &Context, stack: &Stack, record: &Record, wanted: Value, resuming: bool) -> Self {
+        let resource = ResourceContext {
+            context: context.clone(),
+            stack_name: stack.name.clone(),
+            stack_id: stack.id.clone(),
+            logical_id: record.logical_id.clone(),
+            tags: stack.version.tags.clone(),
+            token: record.token.clone(),
+            resuming,
+        };
+        Self { resource, kind: record.kind.clone(), made: record.made.clone(), wanted, doomed: None }
+    }
+
+    /// The same step, which fails without being tried.
+    pub fn doomed_by(self, error: ServiceError) -> Self {
+        Self { doomed: Some(error), ..self }
+    }
+
+    fn handler(&self) -> Result<&'static dyn ResourceHandler, ServiceError> {
+        handler(&self.resource.context.engine, &self.kind)
+            .ok_or_else(|| super::template::invalid(format!("Unrecognized resource type {}", self.kind)))
+    }
+}
+
+/// Who handles a type.
+pub fn handler(engine: &aloft_engine::Engine, kind: &str) -> Option<&'static dyn ResourceHandler> {
+    let types = engine.services().iter().flat_map(|service| service.resources());
+    types.into_iter().find(|one| one.name == kind).map(|one| one.handler)
+}
+
+/// Makes the resource, or changes what is there into what is wanted.
+pub async fn make(task: Task) -> (String, Result<Done, ServiceError>) {
+    let id = task.resource.logical_id.clone();
+    let result = make_or_change(task).await;
+    (id, result)
+}
+
+async fn make_or_change(mut task: Task) -> Result<Done, ServiceError> {
+    if let Some(error) = task.doomed.take() {
+        return Err(error);
+    }
+    let handler = task.handler()?;
+    let Task { resource, made, wanted, .. } = task;
+    let done = |made: aloft_engine::Resource, replaced| Done {
+        made: Made { physical_id: made.physical_id, properties: wanted.clone(), attributes: made.attributes },
+        replaced,
+    };
+    let Some(old) = made else { return Ok(done(handler.create(&resource, &wanted).await?, false)) };
+    match handler.update(&resource, &old.physical_id, &old.properties, &wanted).await? {
+        Update::InPlace(made) => Ok(done(made, false)),
+        Update::Replace => Ok(done(handler.create(&resource, &wanted).await?, true)),
+    }
+}
+
+/// Deletes the resource.
+pub async fn delete(task: Task) -> (String, Result<(), ServiceError>) {
+    let id = task.resource.logical_id.clone();
+    let result = match (task.handler(), &task.made) {
+        (Ok(handler), Some(made)) => {
+            handler.delete(&task.resource, &made.physical_id, &made.properties).await
+        }
+        (Err(error), _) => Err(error),
+        (_, None) => Ok(()),
+    };
+    (id, result)
+}
