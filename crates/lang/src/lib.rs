@@ -6,6 +6,8 @@
 //!
 //! - [`expression`]: DynamoDB's conditions, updates, projections and key conditions.
 //! - [`jsonpath`]: the paths of `$input.path` in API Gateway's mapping templates.
+//! - [`vtl`]: the Velocity templates of API Gateway.
 
 pub mod expression;
 pub mod jsonpath;
+pub mod vtl;
