@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn forms() {
-        let check = |text: &str, expected: Result<(&str, &[(&str, &str)]), ChunkError>| {
+        type Parts<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+        let check = |text: &str, expected: Result<Parts<'_>, ChunkError>| {
             let decoded = decode(text.as_bytes());
             let expected = expected.map(|(body, trailers)| Decoded {
                 body: body.as_bytes().to_vec(),

@@ -55,11 +55,7 @@ fn read_query(
         Kind::Map(entry) => {
             let bound = |name: &str| {
                 operation.uri.query.iter().any(|(constant, _)| constant.as_ref() == name)
-                    || structure.members.iter().any(|other| {
-                        other.location == Location::QueryString
-                            && other.wire_name() == name
-                            && !matches!(model.shape(other).kind, Kind::Map(_))
-                    })
+                    || structure.members.iter().any(|other| is_named(model, other, name))
             };
             let mut map = Map::new();
             for (name, value) in query.iter().filter(|(name, _)| !bound(name)) {
@@ -85,6 +81,12 @@ fn read_query(
             None => Ok(None),
         },
     }
+}
+
+/// Whether a member, and no map, has that name in the query.
+pub(crate) fn is_named(model: &Model, member: &Member, name: &str) -> bool {
+    let is_map = matches!(model.shape(member).kind, Kind::Map(_));
+    member.location == Location::QueryString && member.wire_name() == name && !is_map
 }
 
 /// Reads what a message carries in headers.

@@ -145,7 +145,10 @@ fn write_body(
     if let Some(payload) = structure.payload() {
         let kind = &model.shape(payload).kind;
         if is_raw(model, payload) {
-            bindings::insert(headers, "content-type", "application/octet-stream");
+            // S3 takes the absence for what it is, and a header for the object's own type.
+            if json {
+                bindings::insert(headers, "content-type", "application/octet-stream");
+            }
             return raw.cloned().unwrap_or_default();
         }
         let value = params.get(&*payload.name).filter(|value| !value.is_null());

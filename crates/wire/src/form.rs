@@ -66,7 +66,7 @@ impl<'m> FormCodec<'m> {
         member.flattened || self.ec2
     }
 
-    /// The name of a member; a flattened list is named after its element if that has a name.
+    /// The name of a member; a flattened list without one of its own has its element's.
     fn name(&self, member: &Member) -> String {
         if self.ec2 {
             if let Some(name) = &member.query_name {
@@ -77,8 +77,8 @@ impl<'m> FormCodec<'m> {
             return first.into_iter().chain(name.chars().skip(1)).collect();
         }
         match &self.model.shape(member).kind {
-            Kind::List(element) if member.flattened => {
-                element.location_name.as_deref().unwrap_or_else(|| member.query_name()).to_owned()
+            Kind::List(element) if member.flattened && member.query_name() == &*member.name => {
+                element.wire_name_or(&member.name).to_owned()
             }
             _ => member.query_name().to_owned(),
         }

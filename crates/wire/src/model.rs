@@ -202,6 +202,11 @@ impl Member {
         self.location_name.as_deref().unwrap_or(&self.name)
     }
 
+    /// The name that the model gives it beside its own, or else `other`.
+    pub fn wire_name_or<'a>(&'a self, other: &'a str) -> &'a str {
+        self.location_name.as_deref().unwrap_or(other)
+    }
+
     /// The name in forms, and in the XML that answers them.
     pub fn query_name(&self) -> &str {
         self.query_name.as_deref().unwrap_or_else(|| self.wire_name())

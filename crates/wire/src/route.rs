@@ -79,7 +79,7 @@ impl UriTemplate {
     ///
     /// # Errors
     /// With the label's name when it has no value.
-    pub fn path<'t>(&'t self, value: impl Fn(&str) -> Option<String>) -> Result<String, &'t str> {
+    pub fn path(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, &str> {
         let mut path = String::new();
         for segment in &self.segments {
             path.push('/');

@@ -1,5 +1,9 @@
 //! Tests across the crate.
 
+mod models;
+mod protocols;
+mod random;
+
 use serde_json::Value;
 use std::path::Path;
 

@@ -21,14 +21,22 @@ impl<'m> XmlCodec<'m> {
         Self { model, query: protocol == Protocol::Query }
     }
 
-    /// The name of the elements that stand for a member. A flattened list is named after its element if that has a name.
-    fn name<'a>(&'a self, member: &'a Member) -> &'a str {
-        if let (true, Kind::List(element)) = (member.flattened, &self.model.shape(member).kind)
-            && let Some(name) = &element.location_name
-        {
-            return name;
-        }
+    fn name<'a>(&self, member: &'a Member) -> &'a str {
         if self.query { member.query_name() } else { member.wire_name() }
+    }
+
+    /// The children that stand for a member. Some services name a flattened list after its element.
+    fn named<'e>(&self, member: &Member, parent: &'e Element) -> Vec<&'e Element> {
+        let named =
+            |name: &str| parent.children.iter().filter(|child| child.name == name).collect::<Vec<_>>();
+        match &self.model.shape(member).kind {
+            Kind::List(inner) if member.flattened => {
+                let elements = named(self.name(member));
+                if elements.is_empty() { named(inner.wire_name_or("")) } else { elements }
+            }
+            Kind::Map(_) if member.flattened => named(self.name(member)),
+            _ => parent.child(self.name(member)).into_iter().collect(),
+        }
     }
 
     /// Reads the body members of a structure from the children of `element`.
@@ -51,15 +59,15 @@ impl<'m> XmlCodec<'m> {
         if member.xml_attribute {
             return parent.attribute(name).map(|text| scalar::read(self.model, member, text)).transpose();
         }
-        let mut named = parent.children.iter().filter(|child| child.name == name).peekable();
-        let Some(first) = named.peek() else { return Ok(None) };
+        let named = self.named(member, parent);
+        let Some(first) = named.first() else { return Ok(None) };
         match &self.model.shape(member).kind {
             Kind::List(inner) if member.flattened => {
                 let values: Result<Vec<Value>, _> =
-                    named.map(|child| self.decode_or_null(inner, child)).collect();
+                    named.iter().map(|child| self.decode_or_null(inner, child)).collect();
                 Ok(Some(values?.into()))
             }
-            Kind::Map(entry) if member.flattened => self.decode_entries(entry, named).map(Some),
+            Kind::Map(entry) if member.flattened => self.decode_entries(entry, named.into_iter()).map(Some),
             _ => self.decode(member, first),
         }
     }
@@ -122,19 +130,18 @@ impl<'m> XmlCodec<'m> {
         match (&self.model.shape(member).kind, value) {
             (Kind::List(inner), Value::Array(values)) if member.flattened => {
                 for value in values {
-                    self.element(member, inner, name, value, out);
+                    self.element(inner, name, value, out);
                 }
             }
             (Kind::Map(entry), Value::Object(map)) if member.flattened => {
                 self.encode_entries(name, member.namespace.as_deref(), entry, map, out);
             }
-            _ => self.element(member, member, name, value, out),
+            _ => self.element(member, name, value, out),
         }
     }
 
-    /// One element: its namespace is that of `outer`, its content that of `member`.
-    fn element(&self, outer: &Member, member: &Member, name: &str, value: &Value, out: &mut String) {
-        self.open(name, outer.namespace.as_deref(), member, value, out);
+    fn element(&self, member: &Member, name: &str, value: &Value, out: &mut String) {
+        self.open(name, member.namespace.as_deref(), member, value, out);
         self.content(member, value, out);
         out.push_str("</");
         out.push_str(name);
@@ -153,7 +160,7 @@ impl<'m> XmlCodec<'m> {
             }
             (Kind::List(inner), Value::Array(values)) => {
                 for value in values {
-                    self.element(inner, inner, inner.wire_name(), value, out);
+                    self.element(inner, inner.wire_name(), value, out);
                 }
             }
             (Kind::Map(entry), Value::Object(map)) => self.encode_entries("entry", None, entry, map, out),
@@ -178,7 +185,7 @@ impl<'m> XmlCodec<'m> {
             out.push_str(name);
             declare(namespace, out);
             out.push('>');
-            self.element(key, key, key.wire_name(), &text.as_str().into(), out);
+            self.element(key, key.wire_name(), &text.as_str().into(), out);
             self.encode(value, value.wire_name(), inner, out);
             out.push_str("</");
             out.push_str(name);

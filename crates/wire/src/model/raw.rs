@@ -143,7 +143,7 @@ pub(super) fn parse(json: &str) -> Result<Model, ModelError> {
     let index: HashMap<&str, u32> =
         raw.shapes.keys().zip(0..).map(|(name, at)| (name.as_ref(), at)).collect();
     let builder = Builder { raw: &raw, index };
-    let shapes =
+    let mut shapes: Vec<Shape> =
         raw.shapes.iter().map(|(name, shape)| builder.shape(name, shape)).collect::<Result<_, _>>()?;
     let mut operations: Vec<Operation> = raw
         .operations
@@ -151,6 +151,7 @@ pub(super) fn parse(json: &str) -> Result<Model, ModelError> {
         .map(|(name, operation)| builder.operation(name, operation))
         .collect::<Result<_, _>>()?;
     operations.sort_by(|a, b| a.name.cmp(&b.name));
+    unbind_answers(&operations, &mut shapes);
     let metadata = &raw.metadata;
     let endpoint_prefix = metadata.endpoint_prefix.as_deref().unwrap_or_default();
     Ok(Model {
@@ -165,6 +166,21 @@ pub(super) fn parse(json: &str) -> Result<Model, ModelError> {
         operations,
         shapes,
     })
+}
+
+/// An answer has neither a path nor a query: what is bound to them there travels in its body.
+fn unbind_answers(operations: &[Operation], shapes: &mut [Shape]) {
+    let inputs: Vec<u32> =
+        operations.iter().filter_map(|operation| Some(operation.input.as_ref()?.shape)).collect();
+    for output in operations.iter().filter_map(|operation| operation.output.as_ref()) {
+        if let (Kind::Structure(structure), false) =
+            (&mut shapes[output.shape as usize].kind, inputs.contains(&output.shape))
+        {
+            let bound =
+                |member: &&mut Member| matches!(member.location, Location::QueryString | Location::Uri);
+            structure.members.iter_mut().filter(bound).for_each(|member| member.location = Location::Body);
+        }
+    }
 }
 
 fn protocol(word: &str, json_version: Option<&str>) -> Result<Protocol, ModelError> {
@@ -200,13 +216,21 @@ impl Builder<'_, '_> {
                 .map_err(|_| ModelError::UnknownWord(method.to_owned()))?,
             uri: UriTemplate::parse(raw.http.request_uri.as_deref().unwrap_or("/")),
             response_code: raw.http.response_code.unwrap_or(200),
-            input: raw.input.as_ref().map(|input| self.member("", input, false)).transpose()?,
-            output: output.map(|output| self.member("", output, false)).transpose()?,
+            input: raw.input.as_ref().map(|input| self.root(input)).transpose()?,
+            output: output.map(|output| self.root(output)).transpose()?,
             result_wrapper: output
                 .and_then(|output| boxed(&output.result_wrapper))
                 .or_else(|| boxed(&target?.result_wrapper)),
             deprecated: raw.deprecated,
         })
+    }
+
+    /// An operation's side: the name that a structure gives itself is that of its document.
+    fn root(&self, raw: &Reference<'_>) -> Result<Member, ModelError> {
+        let mut member = self.member("", raw, false)?;
+        member.location_name =
+            boxed(&self.raw.shapes[member.shape as usize].location_name).or(member.location_name);
+        Ok(member)
     }
 
     fn shape(&self, name: &str, raw: &RawShape<'_>) -> Result<Shape, ModelError> {
@@ -253,6 +277,10 @@ impl Builder<'_, '_> {
         });
         let payload =
             raw.payload.as_deref().and_then(|name| members.iter().position(|member| &*member.name == name));
+        if let Some(payload) = payload.map(|at| &mut members[at]) {
+            let own = boxed(&self.raw.shapes[payload.shape as usize].location_name);
+            payload.location_name = payload.location_name.take().or(own);
+        }
         Ok(Structure {
             members,
             payload,
@@ -276,7 +304,9 @@ impl Builder<'_, '_> {
             name: name.into(),
             shape,
             location: location(raw.location.as_deref().or(target.location.as_deref()))?,
-            location_name: boxed(&raw.location_name).or_else(|| boxed(&target.location_name)),
+            // A structure's own name is that of a document, see `root`.
+            location_name: boxed(&raw.location_name)
+                .or_else(|| boxed(&target.location_name).filter(|_| target.kind != "structure")),
             query_name: boxed(&raw.query_name),
             timestamp_format: format.map(timestamp_format).transpose()?,
             namespace: raw.xml_namespace.as_ref().or(target.xml_namespace.as_ref()).map(namespace),
