@@ -4,6 +4,11 @@
 //! line in [`SERVICES`].
 
 pub mod cloudformation;
+mod deduplication;
+mod failure;
+mod page;
+mod properties;
+pub mod sqs;
 pub mod storage;
 
 use aloft_engine::Service;
@@ -12,6 +17,7 @@ use std::sync::Arc;
 /// Makes each service, alphabetically.
 pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
+    || Arc::new(sqs::Sqs::default()),
 ];
 
 /// All services, new.
