@@ -55,6 +55,9 @@ async fn run(
     if request.header("x-amz-content-sha256").is_some_and(aws_chunked::is_announced) {
         take_chunks_apart(&mut request)?;
     }
+    if model.name() == "sqs" && protocol == Protocol::Query {
+        name_queue(&mut request);
+    }
     let input = aloft_wire::parse_request(model, operation, protocol, &request)?;
     let context = Context {
         engine: engine.clone(),
@@ -65,6 +68,16 @@ async fn run(
         trace_id,
     };
     engine.call(&context, model.name(), operation.name(), input).await
+}
+
+/// In the query protocol a queue's own address says which queue is meant: `/account/name`, without the parameter.
+fn name_queue(request: &mut Request) {
+    let named = |text: &str| text.split('&').any(|pair| pair.starts_with("QueueUrl="));
+    let is_address = request.path.trim_start_matches('/').contains('/');
+    if is_address && !named(&request.query) && !named(&String::from_utf8_lossy(&request.body)) {
+        let separator = if request.query.is_empty() { "" } else { "&" };
+        request.query = format!("{}{separator}QueueUrl={}", request.query, request.path);
+    }
 }
 
 /// Makes a chunked upload look like a plain one: the bytes as the body, the trailers as headers.
