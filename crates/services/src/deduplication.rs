@@ -65,9 +65,20 @@ impl Deduplication {
         Ok(())
     }
 
-    fn sweep(&self, transaction: &mut Transaction<'_>, owner: &str, now: Timestamp) -> Result<(), StoreError> {
+    fn sweep(
+        &self,
+        transaction: &mut Transaction<'_>,
+        owner: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (from, to) = (Key::default().text(owner), due_key(owner, now));
-        let rows = transaction.range(self.due, Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()), SWEEP, false)?;
+        let rows = transaction.range(
+            self.due,
+            Bound::Included(from.as_ref()),
+            Bound::Excluded(to.as_ref()),
+            SWEEP,
+            false,
+        )?;
         for (due, _) in rows {
             let key = &due[to.as_ref().len()..];
             // The id may have come again since, and then its row lives longer.

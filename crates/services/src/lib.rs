@@ -10,6 +10,8 @@ mod page;
 mod properties;
 pub mod sqs;
 pub mod storage;
+#[cfg(test)]
+mod testing;
 
 use aloft_engine::Service;
 use std::sync::Arc;

@@ -31,7 +31,8 @@ pub(crate) fn list<'a>(properties: &'a Value, name: &str) -> &'a [Value] {
 /// The tags of the stack, with those of the resource's own `Tags` (a list of `Key` and `Value`) over them.
 pub(crate) fn tags(resource: &ResourceContext, properties: &Value) -> BTreeMap<String, String> {
     let stack = resource.tags.iter().filter_map(|(key, value)| Some((key.clone(), as_text(value)?)));
-    let own = list(properties, "Tags").iter().filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?)));
+    let own =
+        list(properties, "Tags").iter().filter_map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?)));
     stack.chain(own).collect()
 }
 

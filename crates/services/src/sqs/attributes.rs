@@ -47,7 +47,9 @@ pub(super) fn default(name: &str, fifo: bool) -> Option<&'static str> {
         "KmsDataKeyReusePeriodSeconds" => None,
         _ => {
             let number = NUMBERS.iter().find(|(number, ..)| *number == name).map(|(_, default, ..)| *default);
-            let fifo = || FIFO.iter().find(|(attribute, ..)| fifo && *attribute == name).map(|(_, default, _)| *default);
+            let fifo = || {
+                FIFO.iter().find(|(attribute, ..)| fifo && *attribute == name).map(|(_, default, _)| *default)
+            };
             number.or_else(fifo)
         }
     }
@@ -112,10 +114,13 @@ fn check(queue: &Queue, name: &str, value: &str, creating: bool) -> Result<(), S
         },
         "FifoQueue" if queue.attribute(name) == Some(value) => Ok(()),
         "FifoQueue" => Err(errors::invalid_attribute_value(name)),
-        "SqsManagedSseEnabled" if !matches!(value, "true" | "false") => Err(errors::invalid_attribute_value(name)),
+        "SqsManagedSseEnabled" if !matches!(value, "true" | "false") => {
+            Err(errors::invalid_attribute_value(name))
+        }
         "KmsMasterKeyId" | "SqsManagedSseEnabled" => Ok(()),
         _ if DOCUMENTS.contains(&name) => {
-            let sound = value.is_empty() || serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object());
+            let sound =
+                value.is_empty() || serde_json::from_str::<Value>(value).is_ok_and(|value| value.is_object());
             if sound { Ok(()) } else { Err(errors::invalid_attribute_value(name)) }
         }
         _ => Err(errors::unknown_attribute(name)),

@@ -70,13 +70,21 @@ pub(super) async fn delete_batch(_: &Sqs, context: &Context, input: DeleteBatch)
 }
 
 /// A message that is gone, or was received again since, is no error.
-fn delete_one(transaction: &mut Transaction<'_>, queue: &Queue, handle: &str, now: Timestamp) -> Outcome<Value> {
+fn delete_one(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    handle: &str,
+    now: Timestamp,
+) -> Outcome<Value> {
     let receipt = receive::read_handle(queue, handle)?;
-    if let Some(message) = messages::get(transaction, queue, receipt.sequence)?.filter(|message| message.receipt == receipt.receipt)
+    if let Some(message) = messages::get(transaction, queue, receipt.sequence)?
+        .filter(|message| message.receipt == receipt.receipt)
     {
         // In a FIFO queue the next receiver may have been promised the group already.
         if queue.is_fifo() && message.visible_at <= now {
-            return Err(errors::invalid_value("ReceiptHandle", handle, "The receipt handle has expired.").into());
+            return Err(
+                errors::invalid_value("ReceiptHandle", handle, "The receipt handle has expired.").into()
+            );
         }
         messages::remove(transaction, queue, receipt.sequence, &message, now)?;
     }
@@ -153,14 +161,17 @@ fn change_one(
 ) -> Outcome<Value> {
     let wrong = |reason: &str| errors::invalid_value("VisibilityTimeout", timeout, reason);
     let seconds = u64::try_from(timeout).ok().filter(|seconds| *seconds <= MOST_INVISIBLE);
-    let seconds = seconds.ok_or_else(|| wrong("VisibilityTimeout must be an integer between 0 and 43200."))?;
+    let seconds =
+        seconds.ok_or_else(|| wrong("VisibilityTimeout must be an integer between 0 and 43200."))?;
     let receipt = receive::read_handle(queue, handle)?;
     let found = messages::get(transaction, queue, receipt.sequence)?;
     let Some(message) = found.filter(|message| message.receipt == receipt.receipt) else {
         return Err(errors::not_in_flight(handle).into());
     };
     if message.visible_at <= now {
-        return Err(ServiceError::new("MessageNotInflight", 400, "The specified message isn't in flight.").into());
+        return Err(
+            ServiceError::new("MessageNotInflight", 400, "The specified message isn't in flight.").into()
+        );
     }
     let elapsed = now.since(message.last_received.unwrap_or(now));
     if elapsed + Duration::from_secs(seconds) > Duration::from_secs(MOST_INVISIBLE) {

@@ -3,7 +3,8 @@
 use super::attributes;
 use crate::properties;
 use aloft_engine::{
-    Context, Resource, ResourceContext, ResourceHandler, ResourceType, ServiceError, Update, async_trait, differs,
+    Context, Resource, ResourceContext, ResourceHandler, ResourceType, ServiceError, Update, async_trait,
+    differs,
 };
 use serde_json::{Map, Value, json};
 
@@ -41,8 +42,11 @@ impl ResourceHandler for QueueHandler {
         let suffix = if fifo { ".fifo" } else { "" };
         let generated = || resource.generated_name(80 - suffix.len()) + suffix;
         let name = properties::text(properties, "QueueName").unwrap_or_else(generated);
-        if !resource.resuming && context.call("sqs", "GetQueueUrl", json!({ "QueueName": name })).await.is_ok() {
-            let message = format!("Resource of type 'AWS::SQS::Queue' with identifier '{name}' already exists.");
+        if !resource.resuming
+            && context.call("sqs", "GetQueueUrl", json!({ "QueueName": name })).await.is_ok()
+        {
+            let message =
+                format!("Resource of type 'AWS::SQS::Queue' with identifier '{name}' already exists.");
             return Err(ServiceError::new("AlreadyExistsException", 400, message));
         }
         let input = json!({
@@ -61,7 +65,9 @@ impl ResourceHandler for QueueHandler {
         old: &Value,
         new: &Value,
     ) -> Result<Update, ServiceError> {
-        if differs(old, new, &["FifoQueue", "QueueName"]) {
+        if differs(old, new, &["QueueName"])
+            || properties::truth(old, "FifoQueue") != properties::truth(new, "FifoQueue")
+        {
             return Ok(Update::Replace);
         }
         let context = &resource.context;
@@ -73,7 +79,9 @@ impl ResourceHandler for QueueHandler {
         }
         wanted.remove("FifoQueue");
         if !wanted.is_empty() {
-            context.call("sqs", "SetQueueAttributes", json!({ "QueueUrl": physical_id, "Attributes": wanted })).await?;
+            context
+                .call("sqs", "SetQueueAttributes", json!({ "QueueUrl": physical_id, "Attributes": wanted }))
+                .await?;
         }
         let (before, after) = (properties::tags(resource, old), properties::tags(resource, new));
         let gone: Vec<&String> = before.keys().filter(|key| !after.contains_key(*key)).collect();
@@ -86,7 +94,12 @@ impl ResourceHandler for QueueHandler {
         Ok(Update::InPlace(describe(context, physical_id)?))
     }
 
-    async fn delete(&self, resource: &ResourceContext, physical_id: &str, _: &Value) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        physical_id: &str,
+        _: &Value,
+    ) -> Result<(), ServiceError> {
         let deleted = resource.context.call("sqs", "DeleteQueue", json!({ "QueueUrl": physical_id })).await;
         unless_gone(deleted)
     }
@@ -145,7 +158,8 @@ impl ResourceHandler for PolicyHandler {
         new: &Value,
     ) -> Result<Update, ServiceError> {
         let queues = properties::list(new, "Queues");
-        let left: Vec<Value> = properties::list(old, "Queues").iter().filter(|queue| !queues.contains(queue)).cloned().collect();
+        let left: Vec<Value> =
+            properties::list(old, "Queues").iter().filter(|queue| !queues.contains(queue)).cloned().collect();
         for queue in left {
             let removed = json!({ "QueueUrl": queue, "Attributes": { "Policy": "" } });
             unless_gone(resource.context.call("sqs", "SetQueueAttributes", removed).await)?;
@@ -156,7 +170,12 @@ impl ResourceHandler for PolicyHandler {
         Ok(Update::InPlace(Resource { physical_id: physical_id.to_owned(), attributes }))
     }
 
-    async fn delete(&self, resource: &ResourceContext, _: &str, properties: &Value) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        _: &str,
+        properties: &Value,
+    ) -> Result<(), ServiceError> {
         for queue in properties::list(properties, "Queues") {
             let input = json!({ "QueueUrl": queue, "Attributes": { "Policy": "" } });
             unless_gone(resource.context.call("sqs", "SetQueueAttributes", input).await)?;

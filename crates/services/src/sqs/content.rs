@@ -57,13 +57,17 @@ pub(super) fn check_attributes(attributes: &Attributes) -> Result<(), ServiceErr
     let wrong = |message: String| Err(errors::invalid_parameter(message));
     if attributes.len() > MOST_ATTRIBUTES {
         let count = attributes.len();
-        return wrong(format!("Number of message attributes [{count}] exceeds the allowed maximum [{MOST_ATTRIBUTES}]."));
+        return wrong(format!(
+            "Number of message attributes [{count}] exceeds the allowed maximum [{MOST_ATTRIBUTES}]."
+        ));
     }
     for (name, attribute) in attributes {
         check_attribute_name(name)?;
         let data_type = &attribute.data_type;
         if data_type.is_empty() {
-            return wrong(format!("The message attribute '{name}' must contain a non-empty message attribute type."));
+            return wrong(format!(
+                "The message attribute '{name}' must contain a non-empty message attribute type."
+            ));
         }
         let kind = data_type.split('.').next().unwrap_or_default();
         if !matches!(kind, "String" | "Number" | "Binary") || data_type.len() > 256 {
@@ -129,7 +133,9 @@ pub(super) fn md5(bytes: &[u8]) -> String {
 ///
 /// Sorted by name: the length and bytes of the name, of the type, then 1 for text or 2 for binary, and of the value. See
 /// "Calculating the MD5 message digest for message attributes" in the SQS Developer Guide.
-pub(super) fn md5_of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>) -> Option<String> {
+pub(super) fn md5_of_attributes<'a>(
+    attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>,
+) -> Option<String> {
     let (mut digest, mut any) = (Md5::new(), false);
     for (name, attribute) in attributes {
         any = true;

@@ -15,7 +15,8 @@ pub(super) fn no_queue() -> ServiceError {
 }
 
 pub(super) fn queue_exists(attribute: &str) -> ServiceError {
-    let message = format!("A queue already exists with the same name and a different value for attribute {attribute}");
+    let message =
+        format!("A queue already exists with the same name and a different value for attribute {attribute}");
     error("QueueNameExists", message)
 }
 
@@ -51,7 +52,10 @@ pub(super) fn invalid_contents() -> ServiceError {
 }
 
 pub(super) fn invalid_receipt(handle: &str) -> ServiceError {
-    error("ReceiptHandleIsInvalid", format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))
+    error(
+        "ReceiptHandleIsInvalid",
+        format!("The input receipt handle \"{handle}\" is not a valid receipt handle."),
+    )
 }
 
 pub(super) fn not_in_flight(handle: &str) -> ServiceError {

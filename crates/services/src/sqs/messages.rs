@@ -86,7 +86,11 @@ pub(super) struct Counts {
 }
 
 /// The next sequence number of a queue.
-pub(super) fn next_sequence(transaction: &mut Transaction<'_>, queue: &Queue, now: Timestamp) -> Result<u64, StoreError> {
+pub(super) fn next_sequence(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let last = transaction.get(SEQUENCES, of(queue))?.map_or(0, |last| number(&last));
     let mut next = first_of(now).max(last + 1);
     // A message that came from another queue has kept its age, and may stand here.
@@ -98,9 +102,14 @@ pub(super) fn next_sequence(transaction: &mut Transaction<'_>, queue: &Queue, no
 }
 
 /// A free sequence number for a message that was sent at that time.
-pub(super) fn sequence_at(transaction: &Transaction<'_>, queue: &Queue, sent: Timestamp) -> Result<u64, StoreError> {
+pub(super) fn sequence_at(
+    transaction: &Transaction<'_>,
+    queue: &Queue,
+    sent: Timestamp,
+) -> Result<u64, StoreError> {
     let (from, to) = (of(queue).number(first_of(sent)), of(queue).number(first_of(Timestamp(sent.0 + 1))));
-    let last = transaction.range(MESSAGES, Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()), 1, true)?;
+    let last =
+        transaction.range(MESSAGES, Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()), 1, true)?;
     Ok(last.first().map_or(first_of(sent), |(key, _)| tail(key) + 1))
 }
 
@@ -110,12 +119,22 @@ pub(super) fn shown(sequence: u64) -> String {
 }
 
 /// The message of that number.
-pub(super) fn get(transaction: &Transaction<'_>, queue: &Queue, sequence: u64) -> Result<Option<Message>, StoreError> {
+pub(super) fn get(
+    transaction: &Transaction<'_>,
+    queue: &Queue,
+    sequence: u64,
+) -> Result<Option<Message>, StoreError> {
     transaction.get_json(MESSAGES, of(queue).number(sequence))
 }
 
 /// Puts a new message in.
-pub(super) fn insert(transaction: &mut Transaction<'_>, queue: &Queue, sequence: u64, message: &Message, now: Timestamp) -> Outcome<()> {
+pub(super) fn insert(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    sequence: u64,
+    message: &Message,
+    now: Timestamp,
+) -> Outcome<()> {
     transaction.put_json(MESSAGES, of(queue).number(sequence), message)?;
     if !queue.is_fifo() {
         transaction.put(VISIBLE, visible_key(queue, message.visible_at, sequence), [message.flag()]);
@@ -150,7 +169,13 @@ pub(super) fn replace(
 }
 
 /// Takes a message out.
-pub(super) fn remove(transaction: &mut Transaction<'_>, queue: &Queue, sequence: u64, message: &Message, now: Timestamp) -> Outcome<()> {
+pub(super) fn remove(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    sequence: u64,
+    message: &Message,
+    now: Timestamp,
+) -> Outcome<()> {
     transaction.delete(MESSAGES, of(queue).number(sequence));
     if queue.is_fifo() {
         transaction.delete(GROUPS, of(queue).text(message.group()).number(sequence));
@@ -172,7 +197,13 @@ pub(super) fn clear(transaction: &mut Transaction<'_>, queue: &Queue) -> Result<
 /// Drops what is past its retention, at most a hundred at a time.
 pub(super) fn expire(transaction: &mut Transaction<'_>, queue: &Queue, now: Timestamp) -> Outcome<()> {
     let (from, to) = (of(queue), of(queue).number(oldest(queue, now)));
-    let rows = transaction.range(MESSAGES, Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()), SWEEP, false)?;
+    let rows = transaction.range(
+        MESSAGES,
+        Bound::Included(from.as_ref()),
+        Bound::Excluded(to.as_ref()),
+        SWEEP,
+        false,
+    )?;
     for (key, _) in rows {
         let sequence = tail(&key);
         if let Some(message) = get(transaction, queue, sequence)? {
@@ -183,9 +214,20 @@ pub(super) fn expire(transaction: &mut Transaction<'_>, queue: &Queue, now: Time
 }
 
 /// The next messages that can be received, at most `limit`. Of a group, as many as there are come together and in order.
-pub(super) fn available(transaction: &Transaction<'_>, queue: &Queue, now: Timestamp, limit: usize) -> Result<Vec<(u64, Message)>, StoreError> {
+pub(super) fn available(
+    transaction: &Transaction<'_>,
+    queue: &Queue,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(u64, Message)>, StoreError> {
     let (from, to) = (of(queue), of(queue).number(millis(now) + 1));
-    let rows = transaction.range(VISIBLE, Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()), limit, false)?;
+    let rows = transaction.range(
+        VISIBLE,
+        Bound::Included(from.as_ref()),
+        Bound::Excluded(to.as_ref()),
+        limit,
+        false,
+    )?;
     let mut sequences = Vec::new();
     for (key, value) in rows {
         if !queue.is_fifo() {
@@ -236,11 +278,18 @@ fn put_in_group(transaction: &mut Transaction<'_>, queue: &Queue, sequence: u64,
 /// Finds out when a group's next message can be received, and puts the group into the index there.
 ///
 /// Only the messages of one receive can be in flight, and they are the group's first.
-fn settle(transaction: &mut Transaction<'_>, queue: &Queue, group: &str, now: Timestamp) -> Result<(), StoreError> {
+fn settle(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    group: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let members = transaction.scan(GROUPS, of(queue).text(group), BATCH)?;
     let in_flight = |value: &&Vec<u8>| value.last() == Some(&FLIGHT) && number(value) > millis(now);
-    let locked_until = members.iter().map(|(_, value)| value).filter(in_flight).map(|value| number(value)).max();
-    let wanted = members.first().map(|(key, value)| (locked_until.unwrap_or_else(|| number(value)), tail(key)));
+    let locked_until =
+        members.iter().map(|(_, value)| value).filter(in_flight).map(|value| number(value)).max();
+    let wanted =
+        members.first().map(|(key, value)| (locked_until.unwrap_or_else(|| number(value)), tail(key)));
     let head = of(queue).text(group);
     let present = transaction.get(HEADS, &head)?.map(|value| (number(&value), tail(&value)));
     if present == wanted {

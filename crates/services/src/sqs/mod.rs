@@ -22,7 +22,9 @@ mod send;
 mod tests;
 
 use aloft_engine::timers::Timer;
-use aloft_engine::{Context, Engine, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait};
+use aloft_engine::{
+    Context, Engine, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait,
+};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -65,7 +67,12 @@ impl Service for Sqs {
         "sqs"
     }
 
-    async fn call(&self, context: &Context, operation: &str, input: Input) -> Option<Result<Reply, ServiceError>> {
+    async fn call(
+        &self,
+        context: &Context,
+        operation: &str,
+        input: Input,
+    ) -> Option<Result<Reply, ServiceError>> {
         Operation::dispatch(OPERATIONS, self, context, operation, input).await
     }
 

@@ -6,8 +6,8 @@ use super::queue::{Address, QUEUES, Queue};
 use super::{Sqs, attributes, errors, messages, redrive};
 use crate::failure::Outcome;
 use aloft_base::Timestamp;
-use aloft_engine::timers::{self, Timer};
 use aloft_engine::Context;
+use aloft_engine::timers::{self, Timer};
 use aloft_store::{Key, StoreError, Transaction, key};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -59,7 +59,8 @@ pub(super) struct Start {
 
 /// `StartMessageMoveTask`
 pub(super) async fn start(_: &Sqs, context: &Context, input: Start) -> Outcome<Value> {
-    let no_resource = || errors::not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
+    let no_resource =
+        || errors::not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
     let address = Address::of_arn(&input.source_arn).ok_or_else(no_resource)?;
     let per_second = match input.max_number_of_messages_per_second {
         Some(number) if !(1..=500).contains(&number) => {
@@ -70,10 +71,18 @@ pub(super) async fn start(_: &Sqs, context: &Context, input: Start) -> Outcome<V
     };
     let snapshot = context.store().read()?;
     let queue: Queue = snapshot.get_json(QUEUES, address.key())?.ok_or_else(no_resource)?;
-    let siblings = snapshot.scan_json::<Queue>(QUEUES, key([queue.account.as_str(), queue.region.as_str()]), usize::MAX)?;
-    let serves = |(_, other): &(Vec<u8>, Queue)| redrive::Policy::of(other).is_some_and(|policy| policy.target == queue.arn());
+    let siblings = snapshot.scan_json::<Queue>(
+        QUEUES,
+        key([queue.account.as_str(), queue.region.as_str()]),
+        usize::MAX,
+    )?;
+    let serves = |(_, other): &(Vec<u8>, Queue)| {
+        redrive::Policy::of(other).is_some_and(|policy| policy.target == queue.arn())
+    };
     if !siblings.iter().any(serves) {
-        return Err(errors::invalid_parameter("Source queue must be configured as a Dead Letter Queue.").into());
+        return Err(
+            errors::invalid_parameter("Source queue must be configured as a Dead Letter Queue.").into()
+        );
     }
     let now = context.now();
     let counts = messages::count(&snapshot, &queue, now)?;
@@ -182,7 +191,8 @@ pub(super) struct List {
 
 /// `ListMessageMoveTasks`, the latest first
 pub(super) async fn list(_: &Sqs, context: &Context, input: List) -> Outcome<Value> {
-    let no_resource = || errors::not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
+    let no_resource =
+        || errors::not_found("The resource that you specified for the SourceArn parameter doesn't exist.");
     let limit = input.max_results.unwrap_or(1);
     if !(1..=MOST_SHOWN).contains(&limit) {
         return Err(errors::invalid_value("MaxResults", limit, "MaxResults must be between 1 and 10.").into());
@@ -227,7 +237,9 @@ pub(super) async fn cancel(_: &Sqs, context: &Context, input: Cancel) -> Outcome
         .decode(&input.task_handle)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| errors::invalid_value("TaskHandle", &input.task_handle, "The task handle is invalid."))?;
+        .ok_or_else(|| {
+            errors::invalid_value("TaskHandle", &input.task_handle, "The task handle is invalid.")
+        })?;
     let no_task = || errors::not_found("Task does not exist.");
     let text = |name: &str| handle[name].as_str().unwrap_or_default().to_owned();
     let (address, id) = (Address::of_arn(&text("sourceArn")).ok_or_else(no_task)?, text("taskId"));

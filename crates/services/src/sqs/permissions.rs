@@ -30,7 +30,8 @@ pub(super) async fn add(_: &Sqs, context: &Context, input: Add) -> Outcome<()> {
         let empty = || json!({ "Version": "2008-10-17", "Id": format!("{}/SQSDefaultPolicy", queue.arn()), "Statement": [] });
         let mut policy = read(queue.attributes.get("Policy")).unwrap_or_else(empty);
         let arn = queue.arn();
-        let principals: Vec<String> = input.accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
+        let principals: Vec<String> =
+            input.accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
         let actions: Vec<String> = input.actions.iter().map(|action| format!("SQS:{action}")).collect();
         let statement = json!({
             "Sid": input.label,
@@ -82,7 +83,9 @@ pub(super) async fn remove(_: &Sqs, context: &Context, input: Remove) -> Outcome
         let before = statements.len();
         statements.retain(|statement| statement["Sid"] != input.label.as_str());
         if statements.len() == before {
-            return Err(errors::invalid_value("Label", &input.label, "can't find label on existing policy.").into());
+            return Err(
+                errors::invalid_value("Label", &input.label, "can't find label on existing policy.").into()
+            );
         }
         if statements.is_empty() {
             queue.attributes.remove("Policy");

@@ -48,7 +48,11 @@ impl Address {
     /// From a queue's ARN.
     pub fn of_arn(text: &str) -> Option<Self> {
         let arn: Arn = text.parse().ok().filter(|arn: &Arn| arn.service == "sqs")?;
-        Some(Self { account: AccountId::new(&arn.account)?, region: Region::new(&arn.region)?, name: arn.resource })
+        Some(Self {
+            account: AccountId::new(&arn.account)?,
+            region: Region::new(&arn.region)?,
+            name: arn.resource,
+        })
     }
 
     /// The queue's key in [`QUEUES`].

@@ -59,14 +59,16 @@ fn check_name(name: &str, attributes: &BTreeMap<String, String>) -> Result<(), S
     let fifo = attributes.get("FifoQueue").is_some_and(|value| value == "true");
     let stem = name.strip_suffix(".fifo");
     let fits = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     match stem {
         Some(stem) if fifo && fits(stem) && name.len() <= 80 => Ok(()),
         None if !fifo && fits(name) && name.len() <= 80 => Ok(()),
         _ if fifo => Err(attributes::fifo_name()),
         _ => {
-            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+            let message =
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             Err(errors::invalid_parameter(message))
         }
     }
@@ -183,7 +185,9 @@ pub(super) async fn get_attributes(_: &Sqs, context: &Context, input: GetAttribu
     let snapshot = context.store().read()?;
     let queue = Address::of_url(context, &input.queue_url)?.find(&snapshot)?;
     let asked = input.attribute_names;
-    if let Some(name) = asked.iter().find(|name| *name != "All" && !attributes::names().any(|known| known == *name)) {
+    if let Some(name) =
+        asked.iter().find(|name| *name != "All" && !attributes::names().any(|known| known == *name))
+    {
         return Err(errors::unknown_attribute(name).into());
     }
     let wanted = |name: &str| asked.iter().any(|asked| asked == name || asked == "All");
@@ -202,7 +206,8 @@ pub(super) async fn get_attributes(_: &Sqs, context: &Context, input: GetAttribu
         _ => queue.attribute(name).map(str::to_owned),
     };
     let told = attributes::names().filter(|name| wanted(name));
-    let told: Map<String, Value> = told.filter_map(|name| Some((name.to_owned(), value(name)?.into()))).collect();
+    let told: Map<String, Value> =
+        told.filter_map(|name| Some((name.to_owned(), value(name)?.into()))).collect();
     Ok(if told.is_empty() { json!({}) } else { json!({ "Attributes": told }) })
 }
 
@@ -226,12 +231,16 @@ pub(super) async fn tag(_: &Sqs, context: &Context, input: Tag) -> Outcome<()> {
 }
 
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ServiceError> {
-    let fits = |(key, value): (&String, &String)| (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256;
+    let fits = |(key, value): (&String, &String)| {
+        (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256
+    };
     if tags.len() > MOST_TAGS {
         return Err(errors::invalid_parameter(format!("Too many tags: a queue may have {MOST_TAGS}.")));
     }
     match tags.iter().find(|tag| !fits(*tag)) {
-        Some((key, _)) => Err(errors::invalid_parameter(format!("Tag {key} is invalid: keys have 1 to 128 characters, values at most 256."))),
+        Some((key, _)) => Err(errors::invalid_parameter(format!(
+            "Tag {key} is invalid: keys have 1 to 128 characters, values at most 256."
+        ))),
         None => Ok(()),
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn receive(sqs: &Sqs, context: &Context, input: Receive) -> Out
     let address = Address::of_url(context, &input.queue_url)?;
     let most = input.max_number_of_messages.unwrap_or(1) as usize;
     let mut changed = context.store().watch(messages::VISIBLE);
-    let mut stopping = context.engine.stopping();
+    let mut stopped = std::pin::pin!(context.engine.stopped());
     let (started, begun) = (context.now(), Instant::now());
     loop {
         changed.borrow_and_update();
@@ -57,7 +57,8 @@ pub(super) async fn receive(sqs: &Sqs, context: &Context, input: Receive) -> Out
         if next.is_some_and(|next| next <= context.now()) {
             let received = take(context, &address, most, input.visibility_timeout).await?;
             if !received.is_empty() {
-                let messages: Vec<Value> = received.into_iter().map(|received| received.tell(&input)).collect();
+                let messages: Vec<Value> =
+                    received.into_iter().map(|received| received.tell(&input)).collect();
                 return Ok(json!({ "Messages": messages }));
             }
         }
@@ -66,7 +67,8 @@ pub(super) async fn receive(sqs: &Sqs, context: &Context, input: Receive) -> Out
             |seconds| Duration::from_secs(seconds as u64),
         );
         // Whichever ends it first: the injected clock, which can be moved, or the real one, which cannot stand still.
-        let left = wait.saturating_sub(context.now().since(started)).min(wait.saturating_sub(begun.elapsed()));
+        let left =
+            wait.saturating_sub(context.now().since(started)).min(wait.saturating_sub(begun.elapsed()));
         if left.is_zero() {
             return Ok(json!({}));
         }
@@ -75,15 +77,25 @@ pub(super) async fn receive(sqs: &Sqs, context: &Context, input: Receive) -> Out
             () = tokio::time::sleep(nap) => {}
             () = jumped => {}
             _ = changed.changed() => {}
-            _ = stopping.wait_for(|stop| *stop) => return Ok(json!({})),
+            () = stopped.as_mut() => return Ok(json!({})),
         }
     }
 }
 
 fn check(input: &Receive) -> Result<(), ServiceError> {
     for (name, value, allowed, reason) in [
-        ("MaxNumberOfMessages", input.max_number_of_messages, 1..=10, "Must be between 1 and 10, if provided."),
-        ("VisibilityTimeout", input.visibility_timeout, 0..=43_200, "Must be >= 0 and <= 43200, if provided."),
+        (
+            "MaxNumberOfMessages",
+            input.max_number_of_messages,
+            1..=10,
+            "Must be between 1 and 10, if provided.",
+        ),
+        (
+            "VisibilityTimeout",
+            input.visibility_timeout,
+            0..=43_200,
+            "Must be >= 0 and <= 43200, if provided.",
+        ),
         ("WaitTimeSeconds", input.wait_time_seconds, 0..=20, "Must be >= 0 and <= 20, if provided."),
     ] {
         if let Some(value) = value.filter(|value| !allowed.contains(value)) {
@@ -91,7 +103,10 @@ fn check(input: &Receive) -> Result<(), ServiceError> {
         }
     }
     let names = input.attribute_names.iter().chain(&input.message_system_attribute_names);
-    match names.into_iter().find(|name| !KNOWN.contains(&name.as_str()) && !attributes::names().any(|known| known == *name)) {
+    match names
+        .into_iter()
+        .find(|name| !KNOWN.contains(&name.as_str()) && !attributes::names().any(|known| known == *name))
+    {
         Some(name) => Err(errors::unknown_attribute(name)),
         None => Ok(()),
     }
@@ -118,14 +133,23 @@ struct Received {
 }
 
 /// Takes what is available. What was received too often goes to the dead-letter queue instead.
-async fn take(context: &Context, address: &Address, most: usize, timeout: Option<i64>) -> Outcome<Vec<Received>> {
+async fn take(
+    context: &Context,
+    address: &Address,
+    most: usize,
+    timeout: Option<i64>,
+) -> Outcome<Vec<Received>> {
     let (address, now, ids) = (address.clone(), context.now(), context.ids().clone());
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<Vec<Received>> {
         let queue = address.load(transaction)?;
         messages::expire(transaction, &queue, now)?;
-        let timeout = timeout.map_or_else(|| queue.duration("VisibilityTimeout"), |seconds| Duration::from_secs(seconds as u64));
+        let timeout = timeout.map_or_else(
+            || queue.duration("VisibilityTimeout"),
+            |seconds| Duration::from_secs(seconds as u64),
+        );
         let redrive = match redrive::Policy::of(&queue) {
-            Some(policy) => attributes::queue_of_arn(transaction, &policy.target)?.map(|target| (target, policy.most_receives)),
+            Some(policy) => attributes::queue_of_arn(transaction, &policy.target)?
+                .map(|target| (target, policy.most_receives)),
             None => None,
         };
         let (mut received, mut taken, mut moves) = (Vec::new(), HashSet::new(), 0);
@@ -212,10 +236,14 @@ impl Received {
         if !system.is_empty() {
             told["Attributes"] = system.into();
         }
-        let chosen = || message.attributes.iter().filter(|(name, _)| is_wanted(&input.message_attribute_names, name));
+        let chosen =
+            || message.attributes.iter().filter(|(name, _)| is_wanted(&input.message_attribute_names, name));
         if let Some(digest) = content::md5_of_attributes(chosen()) {
             told["MD5OfMessageAttributes"] = digest.into();
-            told["MessageAttributes"] = chosen().map(|(name, attribute)| (name.clone(), json!(attribute))).collect::<Map<_, _>>().into();
+            told["MessageAttributes"] = chosen()
+                .map(|(name, attribute)| (name.clone(), json!(attribute)))
+                .collect::<Map<_, _>>()
+                .into();
         }
         told
     }

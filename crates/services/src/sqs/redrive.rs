@@ -24,18 +24,23 @@ impl Policy {
 
     fn parse(text: &str) -> Result<Self, ServiceError> {
         let wrong = |reason: String| errors::invalid_value("RedrivePolicy", text, &reason);
-        let policy: Map<String, Value> =
-            serde_json::from_str(text).map_err(|_| wrong("Redrive policy is not a valid JSON map.".to_owned()))?;
+        let policy: Map<String, Value> = serde_json::from_str(text)
+            .map_err(|_| wrong("Redrive policy is not a valid JSON map.".to_owned()))?;
         let member = |name: &str| {
             let missing = || wrong(format!("Redrive policy does not contain mandatory attribute: {name}."));
             policy.get(name).ok_or_else(missing)
         };
         let target = member("deadLetterTargetArn")?.as_str().unwrap_or_default().to_owned();
         let count = member("maxReceiveCount")?;
-        let number = count.as_u64().or_else(|| count.as_str()?.parse().ok()).filter(|number| (1..=1000).contains(number));
+        let number = count
+            .as_u64()
+            .or_else(|| count.as_str()?.parse().ok())
+            .filter(|number| (1..=1000).contains(number));
         let shown = count.as_str().map_or_else(|| count.to_string(), str::to_owned);
         let most_receives = number.ok_or_else(|| {
-            wrong(format!("Invalid value for maxReceiveCount: {shown}, valid values are from 1 to 1000 both inclusive."))
+            wrong(format!(
+                "Invalid value for maxReceiveCount: {shown}, valid values are from 1 to 1000 both inclusive."
+            ))
         })?;
         Ok(Self { target, most_receives })
     }
@@ -67,7 +72,9 @@ fn allows(target: &Queue, source: &str) -> bool {
     let policy: Value = serde_json::from_str(text).unwrap_or_default();
     match policy["redrivePermission"].as_str() {
         Some("denyAll") => false,
-        Some("byQueue") => policy["sourceQueueArns"].as_array().is_some_and(|arns| arns.iter().any(|arn| arn == source)),
+        Some("byQueue") => {
+            policy["sourceQueueArns"].as_array().is_some_and(|arns| arns.iter().any(|arn| arn == source))
+        }
         _ => true,
     }
 }
@@ -75,15 +82,21 @@ fn allows(target: &Queue, source: &str) -> bool {
 /// Checks a redrive allow policy before it is set.
 pub(super) fn check_allow_policy(text: &str) -> Result<(), ServiceError> {
     let wrong = |reason: &str| errors::invalid_value("RedriveAllowPolicy", text, reason);
-    let policy: Value = serde_json::from_str(text).map_err(|_| wrong("Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format."))?;
+    let policy: Value = serde_json::from_str(text).map_err(|_| {
+        wrong("Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format.")
+    })?;
     let sources = policy.get("sourceQueueArns").map(|arns| arns.as_array().map_or(0, Vec::len));
     match (policy["redrivePermission"].as_str(), sources) {
         (Some("byQueue"), Some(1..=10)) | (Some("allowAll" | "denyAll"), None) => Ok(()),
-        (Some("byQueue"), Some(count)) if count > 10 => {
-            Err(wrong("Amazon SQS can't create the redrive allow policy. The maximum number of source queues is 10."))
+        (Some("byQueue"), Some(count)) if count > 10 => Err(wrong(
+            "Amazon SQS can't create the redrive allow policy. The maximum number of source queues is 10.",
+        )),
+        (Some("byQueue"), _) => {
+            Err(wrong("Amazon SQS can't create the redrive allow policy, as sourceQueueArns is missing."))
         }
-        (Some("byQueue"), _) => Err(wrong("Amazon SQS can't create the redrive allow policy, as sourceQueueArns is missing.")),
-        _ => Err(wrong("Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format.")),
+        _ => {
+            Err(wrong("Amazon SQS can't create the redrive allow policy, as it’s in an unsupported format."))
+        }
     }
 }
 
@@ -118,9 +131,11 @@ pub(super) async fn list_sources(_: &Sqs, context: &Context, input: ListSources)
     let snapshot = context.store().read()?;
     let target = Address::of_url(context, &input.queue_url)?.find(&snapshot)?;
     let mut urls = Vec::new();
-    for (_, queue) in
-        snapshot.scan_json::<Queue>(QUEUES, key([target.account.as_str(), target.region.as_str()]), usize::MAX)?
-    {
+    for (_, queue) in snapshot.scan_json::<Queue>(
+        QUEUES,
+        key([target.account.as_str(), target.region.as_str()]),
+        usize::MAX,
+    )? {
         if Policy::of(&queue).is_some_and(|policy| policy.target == target.arn()) {
             urls.push(queue.url(context));
         }

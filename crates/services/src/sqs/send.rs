@@ -84,7 +84,8 @@ pub(super) async fn send(_: &Sqs, context: &Context, input: Send) -> Outcome<Val
 pub(super) async fn send_batch(_: &Sqs, context: &Context, input: SendBatch) -> Outcome<Value> {
     let (address, now) = (Address::of_url(context, &input.queue_url)?, context.now());
     batch::check(&input.entries)?;
-    let size: usize = input.entries.iter().map(|entry| content::size(&entry.message_body, &entry.message_attributes)).sum();
+    let size: usize =
+        input.entries.iter().map(|entry| content::size(&entry.message_body, &entry.message_attributes)).sum();
     if size > MOST_BATCH_BYTES {
         return Err(errors::batch_too_long(MOST_BATCH_BYTES, size).into());
     }
@@ -94,7 +95,9 @@ pub(super) async fn send_batch(_: &Sqs, context: &Context, input: SendBatch) -> 
         let queue = address.load(transaction)?;
         let mut answer = batch::Answer::default();
         for (id, prepared) in prepared {
-            let result = prepared.map_err(Failure::from).and_then(|prepared| enqueue(transaction, &queue, prepared, now));
+            let result = prepared
+                .map_err(Failure::from)
+                .and_then(|prepared| enqueue(transaction, &queue, prepared, now));
             answer.add(id, result)?;
         }
         Ok(answer.into_value())
@@ -117,8 +120,11 @@ fn prepare(context: &Context, mut entry: Entry) -> Result<Prepared, ServiceError
     }
     // As AWS does, the trace of the call goes on with its message.
     if let (true, Some(trace)) = (entry.message_system_attributes.is_empty(), &context.trace_id) {
-        let attribute =
-            Attribute { data_type: "String".to_owned(), string_value: Some(trace.clone()), binary_value: None };
+        let attribute = Attribute {
+            data_type: "String".to_owned(),
+            string_value: Some(trace.clone()),
+            binary_value: None,
+        };
         entry.message_system_attributes.insert("AWSTraceHeader".to_owned(), attribute);
     }
     let sender = match &context.principal {
@@ -136,11 +142,18 @@ fn prepare(context: &Context, mut entry: Entry) -> Result<Prepared, ServiceError
 }
 
 /// Puts a message into its queue, unless it is a duplicate, and says what the sender is told.
-fn enqueue(transaction: &mut Transaction<'_>, queue: &Queue, prepared: Prepared, now: Timestamp) -> Outcome<Value> {
+fn enqueue(
+    transaction: &mut Transaction<'_>,
+    queue: &Queue,
+    prepared: Prepared,
+    now: Timestamp,
+) -> Outcome<Value> {
     let Prepared { entry, id, md5, sender, size } = prepared;
     let limit = queue.number("MaximumMessageSize");
     if size as u64 > limit {
-        let message = format!("One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.");
+        let message = format!(
+            "One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+        );
         return Err(errors::invalid_parameter(message).into());
     }
     let deduplication_id = check_for_queue(queue, &entry)?;
@@ -172,8 +185,11 @@ fn enqueue(transaction: &mut Transaction<'_>, queue: &Queue, prepared: Prepared,
         let known = json!({ "MessageId": answer["MessageId"], "SequenceNumber": answer["SequenceNumber"] });
         DEDUPLICATION.remember(transaction, &queue.id, scope, deduplication_id, now, known)?;
     }
-    let delay = entry.delay_seconds.map_or_else(|| queue.duration("DelaySeconds"), |delay| Duration::from_secs(delay as u64));
-    let trace_header = entry.message_system_attributes.into_values().next().and_then(|header| header.string_value);
+    let delay = entry
+        .delay_seconds
+        .map_or_else(|| queue.duration("DelaySeconds"), |delay| Duration::from_secs(delay as u64));
+    let trace_header =
+        entry.message_system_attributes.into_values().next().and_then(|header| header.string_value);
     let message = Message {
         id,
         body: entry.message_body,
@@ -201,7 +217,8 @@ fn check_for_queue(queue: &Queue, entry: &Entry) -> Result<Option<String>, Servi
     const FOREIGN: &str = "The request include parameter that is not valid for this queue type.";
     let token = |name: &str, value: &str| {
         let sound = (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
-        let reason = format!("{name} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
+        let reason =
+            format!("{name} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
         if sound { Ok(()) } else { Err(errors::invalid_value(name, value, &reason)) }
     };
     if let Some(group) = &entry.message_group_id {
@@ -212,7 +229,11 @@ fn check_for_queue(queue: &Queue, entry: &Entry) -> Result<Option<String>, Servi
     }
     if let Some(delay) = entry.delay_seconds {
         if !(0..=900).contains(&delay) {
-            return Err(errors::invalid_value("DelaySeconds", delay, "DelaySeconds must be >= 0 and <= 900."));
+            return Err(errors::invalid_value(
+                "DelaySeconds",
+                delay,
+                "DelaySeconds must be >= 0 and <= 900.",
+            ));
         }
         if queue.is_fifo() && delay != 0 {
             return Err(errors::invalid_value("DelaySeconds", delay, FOREIGN));

@@ -1,0 +1,94 @@
+//! A cloud for tests: chosen services on an engine with a clock that stands still.
+
+use aloft_base::{Clock, Ids, Timestamp};
+use aloft_engine::{Context, Engine, Options, Service};
+use aloft_store::Store;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When the clock stands at the beginning: 2026-11-23T04:05:06Z.
+pub(crate) const BEGINNING: Timestamp = Timestamp(1_795_406_706_000);
+
+pub(crate) struct Cloud {
+    pub engine: Engine,
+    pub clock: Clock,
+    pub context: Context,
+}
+
+impl Cloud {
+    pub async fn start(services: Vec<Arc<dyn Service>>) -> Self {
+        Self::start_on(Store::ephemeral().expect("a store"), Clock::fixed(BEGINNING), services).await
+    }
+
+    /// With a store that may have a past.
+    pub async fn start_on(store: Store, clock: Clock, services: Vec<Arc<dyn Service>>) -> Self {
+        let scratch = std::env::temp_dir().join(format!("aloft-services-{}", Ids::random().hex(8)));
+        let options = Options { port: 0, scratch, ..Options::default() };
+        let started = Engine::start(options, clock.clone(), Ids::seeded(1), store, services).await;
+        let engine = started.expect("a cloud");
+        Self { context: engine.root_context(), engine, clock }
+    }
+
+    /// What an operation answers; an error as the text `Code: message`.
+    pub async fn call(&self, service: &str, operation: &str, input: Value) -> Value {
+        let answer = self.context.call(service, operation, input).await;
+        answer.unwrap_or_else(|error| error.to_string().into())
+    }
+
+    /// Does an operation and compares its answer with what is expected, by [`matches`].
+    pub async fn check(&self, service: &str, operation: &str, input: Value, expected: Value) -> Value {
+        let answer = self.call(service, operation, input.clone()).await;
+        assert!(
+            matches(&expected, &answer),
+            "{operation} {input:#}\nexpected {expected:#}\nanswered {answer:#}"
+        );
+        answer
+    }
+
+    pub fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Asks again after every timer until what timers do in the background shows in the answer. The bound is for a
+    /// broken test only.
+    pub async fn eventually(&self, service: &str, operation: &str, input: Value, expected: Value) -> Value {
+        let mut timers = self.engine.store().watch("timers.due");
+        loop {
+            timers.borrow_and_update();
+            let answer = self.call(service, operation, input.clone()).await;
+            if matches(&expected, &answer) {
+                return answer;
+            }
+            let changed = tokio::time::timeout(Duration::from_secs(10), timers.changed()).await;
+            assert!(
+                changed.is_ok(),
+                "{operation} {input:#}\nexpected {expected:#}\nanswered at last {answer:#}"
+            );
+        }
+    }
+
+    pub async fn stop(self) {
+        self.engine.stop().await;
+    }
+}
+
+/// Whether an answer is as expected: objects may have more members, `"*"` stands for anything, text that ends in `*` for
+/// a beginning, and `null` for absence.
+pub(crate) fn matches(expected: &Value, answer: &Value) -> bool {
+    match (expected, answer) {
+        (Value::String(expected), _) if expected == "*" => !answer.is_null(),
+        (Value::String(expected), Value::String(answer)) => {
+            expected == answer
+                || expected.strip_suffix('*').is_some_and(|beginning| answer.starts_with(beginning))
+        }
+        (Value::Object(expected), Value::Object(answer)) => expected
+            .iter()
+            .all(|(name, expected)| matches(expected, answer.get(name).unwrap_or(&json!(null)))),
+        (Value::Array(expected), Value::Array(answer)) => {
+            expected.len() == answer.len()
+                && expected.iter().zip(answer).all(|(expected, answer)| matches(expected, answer))
+        }
+        _ => expected == answer,
+    }
+}
