@@ -11,7 +11,7 @@ use crate::message::{Input, Output, Request};
 use crate::model::{Kind, Location, Model, Namespace, Operation, Protocol, Structure};
 use crate::s3;
 use crate::scalar::{self, TimestampFormat};
-use crate::server::{decode_body, is_raw, message_member};
+use crate::server::{decode_body, is_event_stream, is_raw, message_member};
 use crate::text;
 use crate::xml::{self, Element};
 use crate::xml_codec::XmlCodec;
@@ -270,10 +270,6 @@ fn decode_output(
         }
     }
     Ok(Output { params: params.into(), body: raw })
-}
-
-fn is_event_stream(model: &Model, member: &crate::model::Member) -> bool {
-    matches!(&model.shape(member).kind, Kind::Structure(structure) if structure.event_stream)
 }
 
 /// Reads an answer that is an error, as far as it can be read.

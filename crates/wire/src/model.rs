@@ -263,6 +263,7 @@ impl Structure {
         exception: None,
     };
 
+    /// The member that alone is the HTTP body.
     pub fn payload(&self) -> Option<&Member> {
         self.payload.map(|at| &self.members[at])
     }

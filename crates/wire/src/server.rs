@@ -25,6 +25,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value};
 
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+
 /// Finds the protocol that the client speaks and the operation that it asks for.
 ///
 /// # Errors
@@ -139,12 +141,12 @@ fn json_object(body: &[u8]) -> Result<Map<String, Value>, DecodeError> {
 
 /// Whether the payload is handed over as bytes.
 pub(crate) fn is_raw(model: &Model, member: &Member) -> bool {
-    member.streaming
-        || match &model.shape(member).kind {
-            Kind::Blob => true,
-            Kind::Structure(structure) => structure.event_stream,
-            _ => false,
-        }
+    member.streaming || matches!(model.shape(member).kind, Kind::Blob) || is_event_stream(model, member)
+}
+
+/// Whether a member is a stream of events.
+pub(crate) fn is_event_stream(model: &Model, member: &Member) -> bool {
+    matches!(&model.shape(member).kind, Kind::Structure(structure) if structure.event_stream)
 }
 
 /// Reads the body of a REST message, request or response: the raw one is returned, any other goes into `params`.
@@ -198,7 +200,13 @@ pub fn write_response(
     let mut status = 200;
     let member = operation.output.as_ref();
     let structure = member.map(|member| model.structure(member));
+    let streams =
+        |structure: &Structure| structure.members.iter().any(|member| is_event_stream(model, member));
     let body = match protocol {
+        Protocol::Json10 | Protocol::Json11 if structure.is_some_and(streams) => {
+            bindings::insert(&mut headers, "content-type", EVENT_STREAM);
+            output.body.clone().unwrap_or_default()
+        }
         Protocol::Json10 | Protocol::Json11 => {
             let document = structure.map(|structure| json::encode_members(model, structure, &output.params));
             Bytes::from(Value::from(document.unwrap_or_default()).to_string())
@@ -292,6 +300,7 @@ fn write_rest(
         if is_raw(model, payload) {
             if !headers.contains_key("content-type") {
                 let kind = match model.name() {
+                    _ if is_event_stream(model, payload) => EVENT_STREAM,
                     "lambda" => "application/json",
                     "s3" => "binary/octet-stream",
                     _ => "application/octet-stream",

@@ -68,6 +68,11 @@ fn missing(model: &Model, name: &str) -> ServiceError {
             400,
             format!("Invalid parameter: {last} Reason: no value for required parameter"),
         ),
+        "s3" if !name.contains('.') => ServiceError::new(
+            "InvalidRequest",
+            400,
+            format!("Missing required parameter for this request: {last}"),
+        ),
         "s3" => ServiceError::new(
             "MalformedXML",
             400,
@@ -200,10 +205,29 @@ impl Checker<'_> {
 /// Whether the whole text matches. A pattern that the engine cannot compile, such as one with a look-ahead, lets all pass.
 fn matches(constraints: &Constraints, pattern: &str, text: &str) -> bool {
     let compiled = constraints.compiled.get_or_init(|| {
-        let anchored = format!("^(?:{pattern})$");
+        let anchored = format!("^(?:{})$", ascii_classes(pattern));
         regex::RegexBuilder::new(&anchored).size_limit(1 << 20).dfa_size_limit(1 << 18).build().ok()
     });
     compiled.as_ref().is_none_or(|compiled| compiled.is_match(text))
+}
+
+/// Java's `\w` and `\d` are ASCII, the engine's are not.
+fn ascii_classes(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(c) = characters.next() {
+        match (c, characters.as_str().chars().next()) {
+            ('\\', Some('w')) => out.push_str("[0-9A-Za-z_]"),
+            ('\\', Some('d')) => out.push_str("[0-9]"),
+            ('\\', Some(escaped)) => out.extend([c, escaped]),
+            _ => {
+                out.push(c);
+                continue;
+            }
+        }
+        characters.next();
+    }
+    out
 }
 
 fn lower_first(name: &str) -> String {

@@ -90,8 +90,9 @@ fn every_answer_is_read_back() {
         let (parts, body) = response.into_parts();
         let read = parse_response(model, operation, parts.status.as_u16(), &parts.headers, body.clone());
         // An operation that lacks what the first event stream would carry has nothing to read.
-        let streams =
-            member.is_some_and(|member| model.structure(member).members.iter().any(|m| is_stream(model, m)));
+        let streams = member.is_some_and(|member| {
+            model.structure(member).members.iter().any(|m| server::is_event_stream(model, m))
+        });
         if !streams && read.as_ref() != Ok(&output) && !SHADOWED.contains(&operation.name()) {
             let body = String::from_utf8_lossy(&body).into_owned();
             failures.push(format!("{} {}: {output:?}\n{body}\n{read:?}", model.name(), operation.name()));
@@ -164,10 +165,6 @@ fn s3_documents_have_their_own_roots() {
 
 fn all_operations() -> impl Iterator<Item = (&'static Model, &'static Operation)> {
     MODELS.iter().filter_map(|name| model(name)).flat_map(|model| model.operations().map(move |o| (model, o)))
-}
-
-fn is_stream(model: &Model, member: &Member) -> bool {
-    matches!(&model.shape(member).kind, Kind::Structure(structure) if structure.event_stream)
 }
 
 /// A value that satisfies the model: the required members only, or three levels of all of them.
