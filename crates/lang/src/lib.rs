@@ -6,8 +6,10 @@
 //!
 //! - [`expression`]: DynamoDB's conditions, updates, projections and key conditions.
 //! - [`jsonpath`]: the paths of `$input.path` in API Gateway's mapping templates.
+//! - [`pattern`]: EventBridge's event patterns and SNS's filter policies.
 //! - [`vtl`]: the Velocity templates of API Gateway.
 
 pub mod expression;
 pub mod jsonpath;
+pub mod pattern;
 pub mod vtl;
