@@ -8,6 +8,7 @@ mod deduplication;
 mod failure;
 mod page;
 mod properties;
+pub mod s3;
 pub mod sqs;
 pub mod storage;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::sync::Arc;
 /// Makes each service, alphabetically.
 pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
+    || Arc::new(s3::S3),
     || Arc::new(sqs::Sqs::default()),
 ];
 
