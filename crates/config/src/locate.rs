@@ -1,10 +1,11 @@
 //! Which file is the configuration, and what it says before variables are resolved.
 
+use crate::LoadRequest;
 use crate::places::Places;
-use crate::{LoadRequest, script};
+use crate::script::{Script, ScriptError};
 use aloft_diag::{Diagnostic, SourceMap};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// In the order in which they are looked for.
 const EXTENSIONS: &[&str] = &["yml", "yaml", "json", "js", "mjs", "cjs", "ts"];
@@ -52,19 +53,37 @@ pub(crate) fn read(request: &LoadRequest<'_>, sources: &mut SourceMap) -> Result
             node.to_value()
         }
     } else {
-        let failed = |error| {
-            Diagnostic::error(
-                "CONFIGURATION_INITIALIZATION_ERROR",
-                format!("Cannot load \"{file_name}\": {error}"),
-            )
-        };
-        script::configuration(&path, &request.environment).map_err(failed)?
+        run(request, &path).map_err(|what| {
+            let message = if what.starts_with("Cannot load ") {
+                what
+            } else {
+                format!("Cannot load \"{file_name}\": {what}")
+            };
+            Diagnostic::error("CONFIGURATION_INITIALIZATION_ERROR", message)
+        })?
     };
     if !config.is_object() {
         let message = format!("Invalid configuration at \"{file_name}\": Plain object expected");
         return Err(Diagnostic::error("INVALID_CONFIGURATION_EXPORT", message));
     }
     Ok(Raw { file_name, config, places })
+}
+
+/// What a configuration written in JavaScript or TypeScript exports.
+fn run(request: &LoadRequest<'_>, path: &Path) -> Result<Value, String> {
+    let script = Script {
+        path,
+        address: None,
+        options: Value::Null,
+        is_configuration: true,
+        environment: &request.environment,
+        directory: &request.directory,
+    };
+    match script.run(|_| Err(())) {
+        Ok(value) => Ok(value.unwrap_or_default()),
+        Err(ScriptError::Failed(what)) => Err(what),
+        Err(ScriptError::Question(())) => Err("variables are resolved after the file is read".to_owned()),
+    }
 }
 
 fn find(request: &LoadRequest<'_>) -> Result<String, Diagnostic> {

@@ -12,15 +12,17 @@ struct Pattern {
     must_not: Option<Regex>,
 }
 
+/// Compiled patterns by their text; none for one that is no pattern.
+type Patterns = HashMap<String, Option<Arc<Pattern>>>;
+
 /// Whether a text matches a JavaScript pattern somewhere.
 pub(super) fn matches(pattern: &str, ignore_case: bool, text: &str) -> bool {
-    static COMPILED: LazyLock<Mutex<HashMap<(String, bool), Option<Arc<Pattern>>>>> =
-        LazyLock::new(Mutex::default);
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let entry = compiled.entry((pattern.to_owned(), ignore_case));
-    let Some(pattern) = entry.or_insert_with(|| compile(pattern, ignore_case).map(Arc::new)).clone() else {
-        return true;
-    };
+    static COMPILED: LazyLock<[Mutex<Patterns>; 2]> = LazyLock::new(Default::default);
+    let mut compiled = COMPILED[usize::from(ignore_case)].lock().unwrap_or_else(PoisonError::into_inner);
+    if !compiled.contains_key(pattern) {
+        compiled.insert(pattern.to_owned(), compile(pattern, ignore_case).map(Arc::new));
+    }
+    let Some(pattern) = compiled.get(pattern).cloned().flatten() else { return true };
     drop(compiled);
     pattern.must.is_match(text) && !pattern.must_not.as_ref().is_some_and(|must_not| must_not.is_match(text))
 }

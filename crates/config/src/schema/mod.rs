@@ -55,7 +55,7 @@ pub(crate) fn validate(config: &mut Value, provider: &str) -> Vec<Issue> {
     for path in removed {
         restore_null(config, &path);
     }
-    refine::refine(errors).into_iter().map(|error| issue(error)).collect()
+    refine::refine(errors).into_iter().map(issue).collect()
 }
 
 fn remove_nulls(value: &mut Value, path: &mut Vec<String>, removed: &mut Vec<Vec<String>>) {

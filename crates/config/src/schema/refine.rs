@@ -172,11 +172,13 @@ impl Set {
             0 => {}
             1 => self.alive[root] = false,
             _ => {
-                let members = || branches.iter().flat_map(|(_, members)| members.iter().copied());
-                let wanted = group_by(members(), |index| self.errors[index].wanted.clone());
-                members().for_each(|index| self.alive[index] = false);
-                if let [(wanted, _)] = &wanted[..] {
-                    self.errors[root].common.clone_from(wanted);
+                // The original words the sentence by the last branch that asks for one type only.
+                for (_, members) in branches {
+                    let wanted = group_by(members.iter().copied(), |index| self.errors[index].wanted.clone());
+                    if let [(wanted, _)] = &wanted[..] {
+                        self.errors[root].common.clone_from(wanted);
+                    }
+                    members.iter().for_each(|index| self.alive[*index] = false);
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 use super::coerce::{self, Slot};
 use super::formats;
+use crate::normalize::is_falsy;
 use serde_json::{Map, Value};
 
 /// A keyword that failed.
@@ -25,7 +26,7 @@ pub(super) struct Error {
     pub data: Value,
     /// `const`, or the type that the failed schema asks for.
     pub wanted: Option<String>,
-    /// Set when a choice's branches all ask for the same.
+    /// Of a choice: what its last branch that asks for one type asks for.
     pub common: Option<String>,
 }
 
@@ -106,9 +107,7 @@ impl<'s> Run<'s> {
         data: &Value,
     ) {
         let wanted = match (schema.get("const"), schema.get("type")) {
-            (Some(value), _) if !matches!(value, Value::Null | Value::Bool(false)) => {
-                Some("const".to_owned())
-            }
+            (Some(value), _) if !is_falsy(value) => Some("const".to_owned()),
             (_, Some(Value::String(name))) => Some(name.clone()),
             _ => None,
         };

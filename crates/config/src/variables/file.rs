@@ -2,6 +2,7 @@
 //! JavaScript files are run by Node.
 
 use super::{Found, Request, SourceError, text};
+use crate::script::{Script, ScriptError};
 use aloft_diag::SourceMap;
 use serde_json::Value;
 use std::io::ErrorKind;
@@ -23,14 +24,18 @@ pub(super) fn resolve(request: &mut Request<'_, '_>) -> Result<Found, SourceErro
         })?),
     };
     let address = address.filter(|address| !address.is_empty());
+    let undefined =
+        || SourceError::Text("Source \"file\" returned not supported result: \"undefined\"".to_owned());
+    if matches!(
+        Path::new(&path).extension().and_then(|extension| extension.to_str()),
+        Some("js" | "cjs" | "mjs")
+    ) {
+        let value = run(request, &path, address.as_deref())?;
+        return value.map(Found::from).ok_or_else(undefined);
+    }
     let content = read(request, &path)?;
     let Some(address) = address else {
-        return match content {
-            Some(value) => Ok(value.into()),
-            None => Err(SourceError::Text(
-                "Source \"file\" returned not supported result: \"undefined\"".to_owned(),
-            )),
-        };
+        return content.map(Found::from).ok_or_else(undefined);
     };
     let mut value = content.unwrap_or_default();
     for key in address.split('.') {
@@ -43,6 +48,44 @@ pub(super) fn resolve(request: &mut Request<'_, '_>) -> Result<Found, SourceErro
         }
     }
     Ok(value.into())
+}
+
+/// What a JavaScript file exports; null when there is no such file, none for `undefined`.
+fn run(
+    request: &mut Request<'_, '_>,
+    path: &str,
+    address: Option<&str>,
+) -> Result<Option<Value>, SourceError> {
+    let context = &request.resolver.context;
+    let full = context.directory.join(path);
+    if !full.is_file() {
+        return Ok(Some(Value::Null));
+    }
+    let (directory, environment) = (context.directory.clone(), context.environment.clone());
+    let script = Script {
+        path: &full,
+        address,
+        options: Value::Object(context.options.clone()),
+        is_configuration: false,
+        environment: &environment,
+        directory: &directory,
+    };
+    let answered = script.run(|question| {
+        if let Some(Value::Array(keys)) = question.get("property") {
+            let keys: Vec<String> = keys.iter().filter_map(text::coerce).collect();
+            return request.property(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        let raw = |kind: &str| question.get(kind).and_then(Value::as_str);
+        match (raw("variable"), raw("string")) {
+            (Some(variable), _) => request.resolver.string(request.path, &format!("${{{variable}}}")),
+            (None, Some(string)) => request.resolver.string(request.path, string),
+            (None, None) => Err(SourceError::Text(format!("Invalid variable value: {question}"))),
+        }
+    });
+    answered.map_err(|error| match error {
+        ScriptError::Question(error) => error,
+        ScriptError::Failed(what) => SourceError::Text(what),
+    })
 }
 
 /// The content; null for a file that is missing, none for one that holds nothing.
