@@ -5,6 +5,8 @@
 
 pub mod cloudformation;
 mod deduplication;
+pub mod dynamodb;
+pub mod dynamodbstreams;
 mod failure;
 mod page;
 mod properties;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 /// Makes each service, alphabetically.
 pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
+    || Arc::new(dynamodb::DynamoDb),
+    || Arc::new(dynamodbstreams::DynamoDbStreams),
     || Arc::new(s3::S3),
     || Arc::new(sqs::Sqs::default()),
 ];
