@@ -2,6 +2,7 @@
 //!
 //! Calls no cloud: what needs one is asked for through a trait that the binary fills.
 
+mod deprecations;
 mod dotenv;
 mod load;
 mod locate;

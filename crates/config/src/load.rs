@@ -4,7 +4,7 @@ use crate::locate::{self, Raw};
 use crate::normalize::{self, is_falsy};
 use crate::places::Places;
 use crate::variables::{CloudVariables, Context, Failure, Phase, Resolver};
-use crate::{Service, dotenv, options, schema, version};
+use crate::{Service, deprecations, dotenv, options, schema, version};
 use aloft_base::Clock;
 use aloft_diag::{Diagnostic, SourceMap};
 use serde_json::{Map, Value, json};
@@ -53,6 +53,8 @@ pub struct Loaded {
     pub service: Service,
     /// What is not as it should be, and does no harm yet.
     pub warnings: Vec<Diagnostic>,
+    /// What will be taken away one day; the original tells how many there are, or all with `deprecationNotificationMode: warn`.
+    pub deprecations: Vec<Diagnostic>,
     /// The environment with what `.env` files add to it.
     pub environment: HashMap<String, String>,
 }
@@ -370,9 +372,12 @@ impl<'a> Loader<'a> {
         let Value::Object(mut config) = config else {
             return Err(Diagnostic::error("INVALID_CONFIGURATION_EXPORT", "Plain object expected").into());
         };
-        self.tell(issues, &text(config.get("configValidationMode")))?;
+        let mode = text(config.get("configValidationMode"));
+        let has_issues = mode != "off" && !issues.is_empty();
+        self.tell(issues, &mode)?;
+        let deprecations = deprecations::check(&config, has_issues, &self.resolver.context.environment)?;
         if is_aws {
-            normalize::fill_in(&mut config);
+            normalize::fill_in(&mut config, &name, &stage);
         }
         let service = Service {
             region,
@@ -386,7 +391,12 @@ impl<'a> Loader<'a> {
             spans: self.places.values,
             sources: SourceMap::default(),
         };
-        Ok(Loaded { service, warnings: self.warnings, environment: self.resolver.context.environment })
+        Ok(Loaded {
+            service,
+            warnings: self.warnings,
+            deprecations,
+            environment: self.resolver.context.environment,
+        })
     }
 
     /// The schema's issues as errors or as warnings.

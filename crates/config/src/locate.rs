@@ -66,7 +66,7 @@ pub(crate) fn read(request: &LoadRequest<'_>, sources: &mut SourceMap) -> Result
         let message = format!("Invalid configuration at \"{file_name}\": Plain object expected");
         return Err(Diagnostic::error("INVALID_CONFIGURATION_EXPORT", message));
     }
-    Ok(Raw { file_name, config, places })
+    Ok(Raw { file_name, config: aloft_yaml::javascript_order(config), places })
 }
 
 /// What a configuration written in JavaScript or TypeScript exports.

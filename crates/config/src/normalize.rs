@@ -17,8 +17,7 @@ pub(crate) fn merge_lists(config: &mut Map<String, Value>, places: &mut Places) 
                 Value::Object(_) => merge(&mut merged, item),
                 item if is_falsy(&item) => {}
                 item => {
-                    let message =
-                        format!("Non-object value specified in {section} array: {}", inspect(&item));
+                    let message = format!("Non-object value specified in {section} array: {}", shown(&item));
                     let code = "LEGACY_CONFIGURATION_PROPERTY_MERGE_INVALID_INPUT";
                     return Err(Diagnostic::error(code, message)
                         .at_opt(places.value(&format!("{section}.{index}")), ""));
@@ -104,7 +103,13 @@ pub(crate) fn name_functions(
 }
 
 /// What plugins of provider aws fill in when they start.
-pub(crate) fn fill_in(config: &mut Map<String, Value>) {
+pub(crate) fn fill_in(config: &mut Map<String, Value>, service: &str, stage: &str) {
+    let prefix = config.get("provider").and_then(|provider| provider.get("deploymentPrefix"));
+    let prefix = prefix.filter(|prefix| !prefix.is_null()).map_or_else(|| "serverless".to_owned(), shown);
+    if let Some(Value::Object(package)) = config.get_mut("package") {
+        let directory = format!("{prefix}/{service}/{stage}/code-artifacts");
+        package.insert("artifactsS3KeyDirname".to_owned(), Value::String(directory));
+    }
     let Some(Value::Object(provider)) = config.get_mut("provider") else { return };
     if provider.get("versionFunctions").is_none_or(Value::is_null) {
         provider.insert("versionFunctions".to_owned(), Value::Bool(true));
@@ -126,6 +131,11 @@ pub(crate) fn is_falsy(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         _ => false,
     }
+}
+
+/// A value within a JavaScript text.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A value as Node's `util.inspect` writes it, for messages.

@@ -291,3 +291,21 @@ fn nothing_panics() {
     let deep = format!("{HEAD}custom: {}1{}\n", "[".repeat(90), "]".repeat(90));
     assert!(loaded(&[("serverless.yml", &deep)], Value::Null).is_ok());
 }
+
+#[test]
+fn what_goes_away_is_told_or_refused() {
+    let text = |extra: &str| {
+        format!(
+            "service: svc\nprovider: {{name: aws, role: 'arn:x', cfnRole: 'arn:y'}}\npackage: {{include: [a]}}\n{extra}\n"
+        )
+    };
+    let codes = |extra: &str| match loaded(&[("serverless.yml", &text(extra))], Value::Null) {
+        Ok(loaded) => loaded.deprecations.iter().map(|deprecation| deprecation.code.clone()).collect(),
+        Err(error) => vec![error.code().to_owned()],
+    };
+    assert_eq!(codes("custom: {}"), ["PACKAGE_PATTERNS", "PROVIDER_IAM_SETTINGS_V3"]);
+    assert_eq!(codes("disabledDeprecations: [PACKAGE_PATTERNS]"), ["PROVIDER_IAM_SETTINGS_V3"]);
+    assert_eq!(codes("disabledDeprecations: '*'"), [""; 0]);
+    assert_eq!(codes("deprecationNotificationMode: error"), ["REJECTED_DEPRECATION_PACKAGE_PATTERNS"]);
+    assert_eq!(codes("unknown: 1")[0], "CONFIG_VALIDATION_MODE_DEFAULT_V3");
+}

@@ -32,10 +32,12 @@ fn node(value: &Value, level: usize, compact: bool) -> String {
     }
 }
 
-/// JavaScript's `5e-7`, which YAML only takes for a number with a point.
+/// JavaScript's `5e-7` gets a point, as YAML wants it; js-yaml leaves whole numbers such as `1e+21` alone.
 fn number_yaml(text: &str) -> String {
     match text.split_once('e') {
-        Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.e{exponent}"),
+        Some((mantissa, exponent)) if !mantissa.contains('.') && exponent.starts_with('-') => {
+            format!("{mantissa}.e{exponent}")
+        }
         _ => text.to_owned(),
     }
 }

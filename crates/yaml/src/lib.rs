@@ -14,7 +14,7 @@ pub use number::{integral, number_text};
 pub use parse::parse;
 
 use aloft_diag::Span;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,24 +48,29 @@ pub struct Entry {
 }
 
 impl Node {
-    /// The plain value. Keys that are array indices come first in ascending order, as in a JavaScript object.
+    /// The plain value, keys in the text's order; see [`javascript_order`].
     pub fn to_value(&self) -> Value {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
             Kind::Sequence(items) => items.iter().map(Self::to_value).collect(),
             Kind::Mapping(entries) => {
-                let mut sorted: Vec<&Entry> = entries.iter().collect();
-                if entries.iter().any(|entry| index_key(&entry.key).is_some()) {
-                    sorted.sort_by_key(|entry| index_key(&entry.key).unwrap_or(u32::MAX));
-                }
-                Value::Object(
-                    sorted
-                        .into_iter()
-                        .map(|entry| (entry.key.clone(), entry.value.to_value()))
-                        .collect::<Map<_, _>>(),
-                )
+                let entry = |entry: &Entry| (entry.key.clone(), entry.value.to_value());
+                Value::Object(entries.iter().map(entry).collect())
             }
         }
+    }
+}
+
+/// The value with the keys of its maps in JavaScript's order: array indices first, ascending.
+pub fn javascript_order(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(javascript_order).collect(),
+        Value::Object(map) => {
+            let mut entries: Vec<(String, Value)> = map.into_iter().collect();
+            entries.sort_by_key(|(key, _)| index_key(key).unwrap_or(u32::MAX));
+            Value::Object(entries.into_iter().map(|(key, value)| (key, javascript_order(value))).collect())
+        }
+        value => value,
     }
 }
 

@@ -265,6 +265,9 @@ fn merge_into(
 /// Keys are text; numbers and booleans are written as JavaScript would.
 fn key_text(node: &Node) -> Result<String, Failure> {
     match &node.kind {
+        Kind::Scalar(Value::Null) if node.span.start == node.span.end => {
+            Err(("a key is missing here".to_owned(), node.span))
+        }
         Kind::Scalar(Value::String(text)) => Ok(text.clone()),
         Kind::Scalar(Value::Number(number)) => Ok(crate::number_text(number)),
         Kind::Scalar(value) => Ok(value.to_string()),

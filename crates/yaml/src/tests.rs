@@ -64,7 +64,7 @@ fn keys_tags_anchors_and_merges() {
     for (text, expected) in cases {
         assert_eq!(read(text), Ok(expected), "{text}");
     }
-    let ordered = read("{b: 1, 10: x, 2: y}").expect("a map");
+    let ordered = javascript_order(read("{b: 1, 10: x, 2: y}").expect("a map"));
     assert_eq!(ordered.as_object().expect("a map").keys().collect::<Vec<_>>(), ["2", "10", "b"]);
 }
 
@@ -79,6 +79,7 @@ fn mistakes() {
         ("a: [1, 2", ""),
         ("a:\n\tb: 1", ""),
         ("? [a, b]\n: 1", "a key must be a scalar"),
+        ("a:\n  : 1", "a key is missing"),
     ];
     for (text, expected) in cases {
         let message = read(text).expect_err(text);
@@ -143,7 +144,7 @@ fn what_is_emitted_reads_back_the_same() {
             "a: b"
         ]),
         json!({"k": "two\nlines", "l": "end\n", "m": "\n", "n": "  indented\nless\n\n", "o": long, "p": format!("{long}\n\n  {long}\n{long}\n")}),
-        json!([1e21, 1e-7, -0.5, 123_456_789]),
+        json!([1e-7, -0.5, 123_456_789]),
     ];
     for value in values {
         let text = emit(&value);
@@ -161,6 +162,7 @@ fn the_emitted_text_is_js_yamls() {
             json!({"a": "x ".repeat(45).trim()}),
             &format!("a: >-\n  {}\n  {}\n", "x ".repeat(39).trim(), "x ".repeat(6).trim()),
         ),
+        (json!([1e21, 1e-7]), "- 1e+21\n- 1.e-7\n"),
         (json!({}), "{}\n"),
     ];
     for (value, expected) in cases {

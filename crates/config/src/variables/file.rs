@@ -42,8 +42,8 @@ pub(super) fn resolve(request: &mut Request<'_, '_>) -> Result<Found, SourceErro
         if let Value::String(raw) = &value {
             value = request.resolver.string(request.path, raw)?;
         }
-        match text::member(&value, key) {
-            Some(member) if !member.is_null() => value = member.clone(),
+        match text::member(&value, &[key]) {
+            Some(member) if !member.is_null() => value = member,
             _ => return Ok(Value::Null.into()),
         }
     }
@@ -94,7 +94,8 @@ fn read(request: &mut Request<'_, '_>, path: &str) -> Result<Option<Value>, Sour
     if let Some(known) = request.resolver.files.get(&full) {
         return known.clone().map_err(SourceError::Text);
     }
-    let content = load(&full, path.trim_start_matches("./"));
+    let content =
+        load(&full, path.trim_start_matches("./")).map(|content| content.map(aloft_yaml::javascript_order));
     request.resolver.files.insert(full, content.clone());
     content.map_err(SourceError::Text)
 }
@@ -104,6 +105,9 @@ fn load(full: &Path, shown: &str) -> Result<Option<Value>, String> {
         Ok(bytes) => bytes,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Some(Value::Null));
+        }
+        Err(error) if error.kind() == ErrorKind::IsADirectory => {
+            return Err(format!("Cannot parse \"{shown}\": EISDIR: illegal operation on a directory, read"));
         }
         Err(error) => return Err(format!("Cannot parse \"{shown}\": {error}")),
     };
@@ -117,8 +121,7 @@ fn load(full: &Path, shown: &str) -> Result<Option<Value>, String> {
                 let place = place.map(|(line, column)| format!(" ({line}:{column})")).unwrap_or_default();
                 format!("Cannot parse \"{shown}\": {}{place}", error.message)
             })?;
-            let is_empty = node.span.end == 0;
-            Ok((!is_empty).then(|| node.to_value()))
+            Ok((!content.is_empty()).then(|| node.to_value()))
         }
         Some("json" | "tfstate") => serde_json::from_str(&content)
             .map(Some)

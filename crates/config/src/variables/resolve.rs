@@ -363,8 +363,7 @@ impl<'a> Resolver<'a> {
             let path = keys[..end].join("\0");
             self.require(dependent, &path)?;
         }
-        let value = keys.iter().try_fold(&self.config, |value, key| text::member(value, key));
-        let value = value.cloned().unwrap_or_default();
+        let value = text::member(&self.config, keys).unwrap_or_default();
         if !value.is_object() && !value.is_array() {
             return Ok(value);
         }
@@ -374,11 +373,7 @@ impl<'a> Resolver<'a> {
         for path in below {
             self.require(dependent, &path)?;
         }
-        Ok(keys
-            .iter()
-            .try_fold(&self.config, |value, key| text::member(value, key))
-            .cloned()
-            .unwrap_or_default())
+        Ok(text::member(&self.config, keys).unwrap_or_default())
     }
 
     /// Resolves the variables of a property, if it has any.

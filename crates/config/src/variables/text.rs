@@ -25,11 +25,17 @@ pub(super) fn dotted(path: &str) -> String {
     path.replace('\0', ".")
 }
 
-/// A property of a value, as JavaScript's `value[key]`; none for what is undefined.
-pub(super) fn member<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+/// What a value holds at the end of these keys, as in JavaScript; none for what is undefined.
+pub(super) fn member(value: &Value, keys: &[&str]) -> Option<Value> {
+    let Some((key, rest)) = keys.split_first() else { return Some(value.clone()) };
     match value {
-        Value::Object(map) => map.get(key),
-        Value::Array(items) => items.get(key.parse::<usize>().ok().filter(|index| index.to_string() == key)?),
+        Value::Object(map) => member(map.get(*key)?, rest),
+        Value::Array(items) if *key == "length" => member(&Value::from(items.len()), rest),
+        Value::String(text) if *key == "length" => member(&Value::from(text.encode_utf16().count()), rest),
+        Value::Array(items) => {
+            let index = key.parse::<usize>().ok().filter(|index| index.to_string() == *key)?;
+            member(items.get(index)?, rest)
+        }
         _ => None,
     }
 }
