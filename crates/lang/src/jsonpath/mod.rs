@@ -80,6 +80,15 @@ impl JsonPath {
     }
 }
 
+/// As [`query`], with a budget of visits that several queries share.
+pub(crate) fn query_within(
+    path: &str,
+    document: &Value,
+    budget: &mut usize,
+) -> Result<Option<Value>, JsonPathError> {
+    query::run(&JsonPath::parse(path)?.segments, document, document, budget)
+}
+
 /// Parses and queries at once.
 ///
 /// # Errors

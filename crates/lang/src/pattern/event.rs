@@ -62,7 +62,7 @@ fn add<'a>(
 pub(super) fn fulfils(fields: &Fields, alternative: &Alternative) -> bool {
     let mut choices: Vec<Vec<&Membership>> = Vec::new();
     for (path, matchers) in alternative {
-        let found = fields.get(path);
+        let found = fields.get(path.as_ref());
         if found.is_none() {
             if matchers.iter().any(|matcher| matches!(matcher, Matcher::Exists(false))) {
                 continue;

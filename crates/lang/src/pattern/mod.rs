@@ -16,11 +16,14 @@ pub use filter_policy::{FilterPolicy, FilterPolicyError, Scope};
 use indexmap::IndexMap;
 use matcher::Matcher;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// How deep a pattern may be nested.
 const MAX_DEPTH: usize = 64;
 /// The most alternatives that `$or` may multiply out to. Source: EventBridge's quotas.
 const MAX_ALTERNATIVES: usize = 1000;
+/// The most fields of one alternative; ours, and far more than a pattern of the largest size has room for.
+const MAX_FIELDS: usize = 1000;
 /// Words that no field inside `$or` may be called.
 const RESERVED: [&str; 14] = [
     "exactly",
@@ -51,8 +54,8 @@ fn invalid(reason: impl Into<String>) -> PatternError {
     PatternError { reason: reason.into() }
 }
 
-/// The fields that one alternative asks for, by dotted path.
-type Alternative = IndexMap<String, Vec<Matcher>>;
+/// The fields that one alternative asks for, by dotted path. Alternatives share what they have in common.
+type Alternative = IndexMap<Arc<str>, Arc<[Matcher]>>;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -89,8 +92,10 @@ impl Pattern {
 
     /// How many alternatives it has and how many values they name: what quotas count.
     fn size(&self) -> usize {
-        let product = |alternative: &Alternative| alternative.values().map(Vec::len).product::<usize>();
-        self.alternatives.iter().map(product).sum()
+        let product = |alternative: &Alternative| {
+            alternative.values().fold(1_usize, |product, values| product.saturating_mul(values.len()))
+        };
+        self.alternatives.iter().map(product).fold(0, usize::saturating_add)
     }
 }
 
@@ -122,9 +127,13 @@ fn compile(
             Value::Object(inner) => compile(inner, &below, inside_or, depth + 1, alternatives)?,
             Value::Array(values) if values.is_empty() => return Err(invalid("Empty arrays are not allowed")),
             Value::Array(values) => {
-                let matchers = values.iter().map(Matcher::parse).collect::<Result<Vec<_>, _>>()?;
+                let below: Arc<str> = below.into();
+                let matchers: Arc<[Matcher]> = values.iter().map(Matcher::parse).collect::<Result<_, _>>()?;
                 for alternative in alternatives.iter_mut() {
-                    alternative.insert(below.clone(), matchers.clone());
+                    alternative.insert(Arc::clone(&below), Arc::clone(&matchers));
+                    if alternative.len() > MAX_FIELDS {
+                        return Err(invalid("The pattern has too many fields"));
+                    }
                 }
             }
             _ => return Err(invalid(format!("\"{name}\" must be an object or an array"))),

@@ -64,9 +64,8 @@ impl Renderer<'_> {
             "" => Json::Object(Map::new()),
             text => serde_json::from_str(text).unwrap_or_else(|_| Json::String(body.clone())),
         });
-        // Each query walks the document and copies a part of it.
-        self.heap.pay(path.len() + 64)?;
-        jsonpath::query(path, document).map_err(|error| VtlError::Evaluation(error.to_string()))
+        jsonpath::query_within(path, document, &mut self.visits)
+            .map_err(|error| VtlError::Evaluation(error.to_string()))
     }
 
     /// A method of `$util`.

@@ -22,6 +22,8 @@ pub(crate) struct Renderer<'a> {
     pub variables: HashMap<String, Value>,
     /// The body as JSON, once it was needed.
     pub document: Option<Json>,
+    /// How many values JSONPath queries may still look at.
+    pub visits: usize,
     macros: &'a HashMap<String, super::node::Macro>,
     out: String,
     steps: usize,
@@ -54,6 +56,7 @@ impl<'a> Renderer<'a> {
             heap,
             variables,
             document: None,
+            visits: limits::VISITS,
             macros: &template.macros,
             out: String::new(),
             steps: 0,
@@ -174,9 +177,16 @@ impl<'a> Renderer<'a> {
     }
 
     fn foreach(&mut self, variable: &str, source: &Expression, body: &[Node]) -> Result<Flow, VtlError> {
-        let all: Vec<Value> = match self.evaluate(source)? {
-            Value::List(id) => self.heap.list(id).to_vec(),
-            Value::Map(id) => self.heap.map(id).values().cloned().collect(),
+        // A copy, since the body may change what it runs over.
+        let (all, count): (Vec<Value>, usize) = match self.evaluate(source)? {
+            Value::List(id) => {
+                let list = self.heap.list(id);
+                (list.iter().take(limits::LOOP).cloned().collect(), list.len())
+            }
+            Value::Map(id) => {
+                let map = self.heap.map(id);
+                (map.values().take(limits::LOOP).cloned().collect(), map.len())
+            }
             _ => return Ok(Flow::On),
         };
         let parent = self.variables.get("foreach").cloned();
@@ -188,9 +198,8 @@ impl<'a> Renderer<'a> {
         let parent = Members::from_iter([("parent".into(), parent.unwrap_or(Value::Null))]);
         let state = self.heap.new_map(parent)?;
         self.variables.insert("foreach".to_owned(), state.clone());
-        let count = all.len();
         let mut flow = Flow::On;
-        for (index, value) in all.into_iter().enumerate().take(limits::LOOP) {
+        for (index, value) in all.into_iter().enumerate() {
             self.step()?;
             let number = index as i64;
             let has_next = index + 1 < count;

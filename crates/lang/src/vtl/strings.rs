@@ -24,6 +24,7 @@ fn pattern(text: &str) -> Result<Regex, VtlError> {
 
 /// A method on a text; nothing when Java's `String` has none of this name and number of arguments.
 pub(crate) fn call(heap: &mut Heap, text: &str, name: &str, arguments: &[Value]) -> Result<Value, VtlError> {
+    heap.pay_for_search(text)?;
     let texts = arguments.iter().map(|each| heap.to_text(each)).collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let flag = |found: bool| Ok(Value::Boolean(found));

@@ -10,6 +10,7 @@ use super::node::Node;
 use super::{VtlError, limits};
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// A value.
@@ -49,7 +50,7 @@ const DEPTH: usize = 128;
 pub(crate) struct Heap {
     lists: Vec<Vec<Value>>,
     maps: Vec<Members>,
-    spent: usize,
+    spent: Cell<usize>,
 }
 
 impl Value {
@@ -73,12 +74,17 @@ impl Value {
 
 impl Heap {
     /// Counts bytes against the limit.
-    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), VtlError> {
-        self.spent = self.spent.saturating_add(bytes);
-        if self.spent > limits::MEMORY { Err(VtlError::Limit("memory")) } else { Ok(()) }
+    pub(crate) fn pay(&self, bytes: usize) -> Result<(), VtlError> {
+        self.spent.set(self.spent.get().saturating_add(bytes));
+        if self.spent.get() > limits::MEMORY { Err(VtlError::Limit("memory")) } else { Ok(()) }
     }
 
-    pub(crate) fn text(&mut self, text: impl AsRef<str>) -> Result<Value, VtlError> {
+    /// Looking through a text costs a little of what making it costs.
+    pub(crate) fn pay_for_search(&self, text: &str) -> Result<(), VtlError> {
+        self.pay(text.len() / 16)
+    }
+
+    pub(crate) fn text(&self, text: impl AsRef<str>) -> Result<Value, VtlError> {
         let text = text.as_ref();
         if text.len() > limits::TEXT {
             return Err(VtlError::Limit("a text's length"));
@@ -181,6 +187,7 @@ impl Heap {
     pub(crate) fn to_text(&self, value: &Value) -> Result<String, VtlError> {
         let mut out = String::new();
         self.write(value, &mut out, 0)?;
+        self.pay(out.len())?;
         Ok(out)
     }
 
@@ -224,11 +231,15 @@ impl Heap {
 
     /// Velocity's `==`: numbers by value, like kinds by content, all else by text.
     pub(crate) fn equal(&self, left: &Value, right: &Value) -> Result<bool, VtlError> {
+        self.pay(1)?;
         Ok(match (left, right) {
             (Value::Null, Value::Null) => true,
             (Value::Null, _) | (_, Value::Null) => false,
             (Value::Integer(one), Value::Integer(two)) => one == two,
-            (Value::Text(one), Value::Text(two)) => one == two,
+            (Value::Text(one), Value::Text(two)) => {
+                self.pay_for_search(one)?;
+                one == two
+            }
             (Value::List(one), Value::List(two)) if one == two => true,
             (Value::Map(one), Value::Map(two)) if one == two => true,
             _ => match (left.as_float(), right.as_float()) {
