@@ -40,6 +40,11 @@ impl Clock {
         if self.0.fixed { Timestamp(millis) } else { Timestamp(system_millis() + millis) }
     }
 
+    /// The time that other machines have: without what [`Clock::advance`] added to the system's clock.
+    pub fn unshifted(&self) -> Timestamp {
+        if self.0.fixed { self.now() } else { Timestamp(system_millis()) }
+    }
+
     /// Whether time passes only by [`Clock::advance`].
     pub fn is_fixed(&self) -> bool {
         self.0.fixed
@@ -96,5 +101,6 @@ mod tests {
         ahead.advance(Duration::from_secs(3600));
         let lead = ahead.now().since(here.now());
         assert!(lead > Duration::from_secs(3590) && lead < Duration::from_secs(3610));
+        assert!(ahead.unshifted().since(here.now()) < Duration::from_secs(10));
     }
 }
