@@ -190,8 +190,10 @@ impl Shared {
         }
     }
 
+    /// The group's count leaves out what the process shares with others (its own executable, for instance); the
+    /// process's own count leaves out its children. The larger one is nearer to what a machine of its own would show.
     fn measure(&self) {
-        let peak = self.group.as_ref().and_then(Group::peak).unwrap_or_else(|| processes::peak(self.pid));
-        self.peak.fetch_max(peak, Ordering::Relaxed);
+        let of_group = self.group.as_ref().and_then(Group::peak).unwrap_or(0);
+        self.peak.fetch_max(of_group.max(processes::peak(self.pid)), Ordering::Relaxed);
     }
 }

@@ -120,11 +120,16 @@ impl Exchange {
     pub(crate) async fn until_parked(&self) {
         loop {
             let parked = self.parked.notified();
-            if self.lock().waiting > 0 {
+            if self.is_parked() {
                 return;
             }
             parked.await;
         }
+    }
+
+    /// The owner: whether the runtime waits for an invocation.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.lock().waiting > 0
     }
 
     /// The owner: refuses everything from now on.

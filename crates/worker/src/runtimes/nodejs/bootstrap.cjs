@@ -240,7 +240,7 @@ async function loadModule(directory, name) {
   const asModule = (at) => import(require('node:url').pathToFileURL(at).href);
   try {
     if (isFile(file)) return require(file);
-    if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : requireOrImport(`${file}.js`, asModule);
+    if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : await requireOrImport(`${file}.js`, asModule);
     if (isFile(`${file}.mjs`)) return await asModule(`${file}.mjs`);
     if (isFile(`${file}.cjs`)) return require(`${file}.cjs`);
     return require(require.resolve(name, { paths: [directory, taskRoot] }));
@@ -260,7 +260,7 @@ async function requireOrImport(file, asModule) {
     return require(file);
   } catch (error) {
     if (error?.code !== 'ERR_REQUIRE_ESM' && error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
-    return asModule(file);
+    return await asModule(file);
   }
 }
 

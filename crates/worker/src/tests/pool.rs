@@ -1,0 +1,181 @@
+//! When environments are started, reused, replaced and stopped.
+
+use super::{Bench, event};
+use crate::{EnvironmentState, FunctionSpec, InvokeError};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Answers its process number, after `wait` milliseconds.
+fn who(bench: &Bench) -> FunctionSpec {
+    bench.node("exports.handler = async (event) => { await new Promise((done) => setTimeout(done, event.wait)); return process.pid }")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn warm_environments_are_used_again() {
+    let bench = Bench::new();
+    let spec = who(&bench);
+    let first = bench.invoke(&spec, "{}").await;
+    assert!(first.init.is_some_and(|init| init > Duration::from_millis(1)));
+    assert!(first.billed >= first.duration + first.init.unwrap_or_default());
+    for _ in 0..20 {
+        let again = bench.invoke(&spec, "{}").await;
+        assert_eq!(
+            (&again.payload, &again.log_stream, again.init),
+            (&first.payload, &first.log_stream, None)
+        );
+    }
+    let status = bench.workers.status();
+    assert_eq!(status.environments.len(), 1);
+    let only = &status.environments[0];
+    assert_eq!(
+        (only.state, only.invocations, only.function.as_str()),
+        (EnvironmentState::Idle, 21, "greeter")
+    );
+    assert!(only.memory_mb > 10 && status.memory_mb == u64::from(only.memory_mb), "{status:?}");
+    super::assert_like(&only.log_stream, "20*/*/*/[$LATEST]*");
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_requests_have_environments_of_their_own() {
+    let bench = Bench::new();
+    let spec = Arc::new(who(&bench));
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let (workers, spec) = (bench.workers.clone(), spec.clone());
+        running.spawn(async move { workers.invoke(spec, event(r#"{"wait":1500}"#)).await });
+    }
+    let outcomes: Vec<_> =
+        running.join_all().await.into_iter().map(|it| it.expect("it takes place")).collect();
+    let processes: HashSet<_> = outcomes.iter().map(|it| it.payload.clone()).collect();
+    assert_eq!((processes.len(), bench.workers.status().environments.len()), (10, 10));
+    // Each event's log went to the stream of the environment that ran it.
+    let streams: HashSet<_> = outcomes.iter().map(|it| it.log_stream.clone()).collect();
+    let logged: HashSet<_> = bench.kept.0.lock().expect("no panic").iter().map(|it| it.0.clone()).collect();
+    assert_eq!(streams, logged);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_environments_stop() {
+    let bench = Bench::new();
+    let spec = who(&bench);
+    let first = bench.invoke(&spec, "{}").await;
+    bench.clock.advance(Duration::from_secs(590));
+    bench.workers.sweep().await;
+    assert_eq!(bench.workers.status().environments.len(), 1);
+    bench.clock.advance(Duration::from_secs(11));
+    bench.workers.sweep().await;
+    assert!(bench.workers.status().environments.is_empty());
+    let second = bench.invoke(&spec, "{}").await;
+    assert_ne!(first.payload, second.payload);
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_code_needs_new_environments() {
+    let bench = Bench::new();
+    let mut spec = who(&bench);
+    let first = bench.invoke(&spec, "{}").await;
+    // Another version lives beside it; another revision replaces it.
+    spec.version = "1".to_owned();
+    let other = bench.invoke(&spec, "{}").await;
+    spec.version = "$LATEST".to_owned();
+    assert_eq!(bench.invoke(&spec, "{}").await.payload, first.payload);
+    spec.revision = "2".to_owned();
+    let changed = bench.invoke(&spec, "{}").await;
+    assert!(changed.payload != first.payload && changed.payload != other.payload);
+    assert_eq!(bench.workers.status().environments.len(), 2);
+
+    bench.workers.retire(&spec.account, &spec.region, "another");
+    assert_eq!(bench.workers.status().environments.len(), 2);
+    bench.workers.retire(&spec.account, &spec.region, &spec.name);
+    assert!(bench.workers.status().environments.is_empty());
+    bench.end().await;
+}
+
+/// An environment that is busy when it is retired ends its work first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_environments_retire_later() {
+    let bench = Bench::new();
+    let spec = Arc::new(bench.node(
+        "exports.handler = async (event) => { console.log('begun'); await new Promise((done) => setTimeout(done, 300)); return 'done' }",
+    ));
+    let (workers, function) = (bench.workers.clone(), spec.clone());
+    let running = tokio::spawn(async move { workers.invoke(function, event("{}")).await });
+    while !bench.logged().iter().any(|it| it.ends_with("begun\n")) {
+        tokio::task::yield_now().await;
+    }
+    bench.workers.retire(&spec.account, &spec.region, &spec.name);
+    assert_eq!(bench.workers.status().environments.len(), 1);
+    assert_eq!(running.await.expect("no panic").expect("it takes place").payload, "\"done\"");
+    assert!(bench.workers.status().environments.is_empty());
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budgets() {
+    // Two environments, or the memory of two that have not been measured yet.
+    for bench in [Bench::with(2, 4096), Bench::with(20, 300)] {
+        let spec = Arc::new(bench.node(
+            "exports.handler = async (event) => { console.log('begun'); await new Promise((done) => setTimeout(done, event.wait)); return process.pid }",
+        ));
+        let mut running = Vec::new();
+        for count in 1..=2 {
+            let (workers, spec) = (bench.workers.clone(), spec.clone());
+            running.push(tokio::spawn(async move { workers.invoke(spec, event(r#"{"wait":500}"#)).await }));
+            while bench.logged().iter().filter(|it| it.ends_with("begun\n")).count() < count {
+                tokio::task::yield_now().await;
+            }
+        }
+        let refused = bench.try_invoke(&spec, "{}").await.expect_err("there is no room");
+        assert!(matches!(refused, InvokeError::TooManyEnvironments), "{refused}");
+        for running in running {
+            running.await.expect("no panic").expect("it takes place");
+        }
+        // Idle ones make room for another function.
+        let mut other = who(&bench);
+        other.name = "other".to_owned();
+        bench.invoke(&other, "{}").await;
+        assert!(bench.workers.status().environments.iter().any(|it| it.function == "other"));
+        bench.end().await;
+    }
+}
+
+/// A process that dies between two invocations is replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_that_died_are_replaced() {
+    let bench = Bench::new();
+    let spec = who(&bench);
+    let first = bench.invoke(&spec, "{}").await;
+    let pid = i32::try_from(bench.workers.status().environments[0].pid).expect("a process number");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process number");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+    while !bench.workers.status().environments.is_empty() {
+        bench.workers.sweep().await;
+        tokio::task::yield_now().await;
+    }
+    assert_ne!(bench.invoke(&spec, "{}").await.payload, first.payload);
+    bench.end().await;
+}
+
+/// An invocation whose caller goes away runs to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_may_go_away() {
+    let bench = Bench::new();
+    let spec = Arc::new(bench.node(
+        "exports.handler = async (event) => { console.log('begun'); await new Promise((done) => setTimeout(done, 50)) }",
+    ));
+    let (workers, function) = (bench.workers.clone(), spec.clone());
+    let caller = tokio::spawn(async move { workers.invoke(function, event("{}")).await.is_ok() });
+    while !bench.logged().iter().any(|it| it.ends_with("begun\n")) {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    while !bench.logged().iter().any(|it| it.starts_with("REPORT")) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.workers.status().environments[0].invocations, 1);
+    bench.end().await;
+}
