@@ -8,11 +8,13 @@ mod deduplication;
 pub mod dynamodb;
 pub mod dynamodbstreams;
 mod failure;
+pub mod iam;
 mod page;
 mod properties;
 pub mod s3;
 pub mod sqs;
 pub mod storage;
+pub mod sts;
 #[cfg(test)]
 mod testing;
 
@@ -24,8 +26,10 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
     || Arc::new(dynamodb::DynamoDb),
     || Arc::new(dynamodbstreams::DynamoDbStreams),
+    || Arc::new(iam::Iam),
     || Arc::new(s3::S3),
     || Arc::new(sqs::Sqs::default()),
+    || Arc::new(sts::Sts),
 ];
 
 /// All services, new.
