@@ -11,6 +11,7 @@ mod error;
 mod item;
 mod legacy;
 mod pages;
+mod range;
 mod read;
 mod request;
 mod rows;

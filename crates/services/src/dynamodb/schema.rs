@@ -3,7 +3,7 @@
 //! Keeps true: what comes out of here is whole: every key attribute has a type, every index a name of its own.
 
 use super::error::{Result, invalid, invalid_values};
-use super::table::{Index, IndexProjection, KeyAttribute, KeySchema, Throughput, check_name};
+use super::table::{Index, IndexProjection, KeyAttribute, KeySchema, Table, Throughput, check_name};
 use aloft_base::Ids;
 use serde::Deserialize;
 use serde_json::Value;
@@ -126,6 +126,24 @@ pub(super) fn check_definitions(
         defined.join(", "),
         used.join(", ")
     )))
+}
+
+/// Refuses definitions that give an attribute of the table's keys another type.
+pub(super) fn check_against(definitions: &[AttributeDefinition], table: &Table) -> Result<()> {
+    let known =
+        || table.key.attributes().chain(table.indexes.iter().flat_map(|index| index.key.attributes()));
+    let differs = |definition: &&AttributeDefinition| {
+        known().any(|key| key.name == definition.attribute_name && key.kind != definition.attribute_type)
+    };
+    match definitions.iter().find(differs) {
+        Some(definition) => {
+            let name = &definition.attribute_name;
+            Err(invalid_values(format!(
+                "Cannot change the type of attribute {name}, which is part of a key already"
+            )))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Makes the local indexes.

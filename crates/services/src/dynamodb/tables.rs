@@ -2,7 +2,6 @@
 //!
 //! Keeps true: a table is there, and ready, when `CreateTable` has answered; gone when `DeleteTable` has.
 
-use super::DynamoDb;
 use super::description::describe;
 use super::error::{Result, invalid, invalid_values};
 use super::schema::{self, AttributeDefinition, IndexInput, KeySchemaElement};
@@ -10,7 +9,9 @@ use super::stream;
 use super::table::{Address, TABLES, Table, Throughput};
 use super::tags::{self, Tag};
 use super::work;
+use super::{DynamoDb, NAME};
 use crate::storage::Fault;
+use aloft_base::Arn;
 use aloft_engine::timers;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Transaction, key};
@@ -143,7 +144,7 @@ fn new_table(context: &Context, address: &Address, input: &CreateInput) -> Resul
     Ok(Table {
         id: context.ids().uuid(),
         name: address.name.clone(),
-        arn: context.arn("dynamodb", format!("table/{}", address.name)).to_string(),
+        arn: Arn::new(NAME, &address.region, &address.account, format!("table/{}", address.name)).to_string(),
         created: context.now(),
         key,
         indexes,
@@ -189,7 +190,7 @@ pub(super) async fn delete(_: &DynamoDb, context: &Context, input: TableInput) -
         stream::end(transaction, &address, &mut table, now)?;
         transaction.delete(TABLES, address.key());
         for work in ["expire", "fill"] {
-            timers::cancel(transaction, super::NAME, &format!("{work}/{}", table.id))?;
+            timers::cancel(transaction, NAME, &format!("{work}/{}", table.id))?;
         }
         work::begin_sweep(transaction, &address, &table, None, now)?;
         Ok(json!({"TableDescription": description}))

@@ -69,6 +69,7 @@ pub(super) async fn update(_: &DynamoDb, context: &Context, input: UpdateInput) 
     let (there, ids, now) = (address.clone(), context.ids().clone(), context.now());
     let update = move |transaction: &mut Transaction<'_>| {
         let mut table = there.table(transaction)?;
+        schema::check_against(&input.attribute_definitions, &table)?;
         input.apply_billing(&mut table, now)?;
         for update in &input.global_secondary_index_updates {
             update.apply(transaction, &there, &mut table, &input.attribute_definitions, &ids, now)?;

@@ -3,6 +3,9 @@
 use super::{cloud, invalid, merged, script, table};
 use crate::dynamodb::NAME;
 use crate::dynamodb::rows::{ENTRIES, EXPIRIES, ITEMS};
+use crate::dynamodb::table::Address;
+use crate::dynamodb::work::begin_fill;
+use aloft_store::Transaction;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -286,5 +289,44 @@ async fn items_expire() {
     cloud.eventually(NAME, "Scan", name.clone(), count(3)).await;
     cloud.check(NAME, "UpdateTimeToLive", specification("expires_at", false), json!({})).await;
     cloud.check(NAME, "DescribeTable", name, json!({"Table": {"ItemCount": 3}})).await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn filling_goes_on_after_a_crash() {
+    let cloud = cloud().await;
+    let index = json!([{"IndexName": "by-kind", "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}]);
+    let definitions = ["id", "kind"].map(|name| json!({"AttributeName": name, "AttributeType": "S"}));
+    table(
+        &cloud,
+        "halfway",
+        None,
+        json!({"AttributeDefinitions": definitions, "GlobalSecondaryIndexes": index}),
+    )
+    .await;
+    let put = |id: &str| json!({"TableName": "halfway", "Item": {"id": {"S": id}, "kind": {"S": "k"}}});
+    script(&cloud, [("PutItem", put("a"), json!({})), ("PutItem", put("b"), json!({}))]).await;
+    // As it would be when the process had died in the middle: one of the items is not yet in the index.
+    let (address, now) = (Address::of(&cloud.context, "halfway").expect("a name"), cloud.clock.now());
+    let interrupt = move |transaction: &mut Transaction<'_>| {
+        let mut table = address.table(transaction)?;
+        table.indexes[0].active = false;
+        let first = transaction.scan(ENTRIES, [], 1)?;
+        transaction.delete(ENTRIES, &first[0].0);
+        address.save(transaction, &table)?;
+        begin_fill(transaction, &address, &table, now)
+    };
+    cloud.engine.store().write(interrupt).await.expect("a write");
+    let query = json!({"TableName": "halfway", "IndexName": "by-kind", "KeyConditionExpression": "kind = :k", "ExpressionAttributeValues": {":k": {"S": "k"}}});
+    cloud
+        .check(
+            NAME,
+            "Query",
+            query.clone(),
+            invalid("Cannot read from backfilling global secondary index: by-kind"),
+        )
+        .await;
+    cloud.advance(60);
+    cloud.eventually(NAME, "Query", query, json!({"Count": 2})).await;
     cloud.stop().await;
 }
