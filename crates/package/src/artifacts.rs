@@ -1,6 +1,8 @@
 //! The artifacts of a service: which zips there are and which function uses which.
 
-use crate::{S3Location, Selection, ZipEntry, flag, handlers, npm, object, select, text, texts, write_zip, zip};
+use crate::{
+    S3Location, Selection, ZipEntry, flag, handlers, npm, object, select, text, texts, write_zip, zip,
+};
 use aloft_config::Service;
 use aloft_diag::Diagnostic;
 use serde_json::{Map, Value};
@@ -41,8 +43,15 @@ pub struct Artifacts {
     pub warnings: Vec<Diagnostic>,
 }
 
-const DEFAULT_EXCLUDES: [&str; 7] =
-    [".git/**", ".gitignore", ".DS_Store", "npm-debug.log", "yarn-*.log", ".serverless/**", ".serverless_plugins/**"];
+const DEFAULT_EXCLUDES: [&str; 7] = [
+    ".git/**",
+    ".gitignore",
+    ".DS_Store",
+    "npm-debug.log",
+    "yarn-*.log",
+    ".serverless/**",
+    ".serverless_plugins/**",
+];
 
 /// Packages the whole service; zips are written into `output_dir`.
 ///
@@ -102,7 +111,11 @@ pub fn package(service: &Service, output_dir: &Path) -> Result<Artifacts, Vec<Di
 ///
 /// # Errors
 /// As [`package`].
-pub fn package_function(service: &Service, name: &str, output_dir: &Path) -> Result<Artifact, Vec<Diagnostic>> {
+pub fn package_function(
+    service: &Service,
+    name: &str,
+    output_dir: &Path,
+) -> Result<Artifact, Vec<Diagnostic>> {
     let packager = Packager { service, output_dir, development: OnceLock::new() };
     let empty = Map::new();
     let function = object(service.functions(), name).unwrap_or(&empty);
@@ -139,7 +152,11 @@ struct Packager<'a> {
 
 impl Packager<'_> {
     /// The function's own artifact; none when it uses the service's.
-    fn own_artifact(&self, name: &str, function: &Map<String, Value>) -> Result<Option<Artifact>, Diagnostic> {
+    fn own_artifact(
+        &self,
+        name: &str,
+        function: &Map<String, Value>,
+    ) -> Result<Option<Artifact>, Diagnostic> {
         let empty = Map::new();
         let settings = object(function, "package").unwrap_or(&empty);
         if let Some(artifact) = text(settings, "artifact") {
@@ -150,7 +167,10 @@ impl Packager<'_> {
             return Ok(None);
         }
         let own = flag(settings, "individually");
-        if !own && (!flag(self.service.package(), "individually") || self.service.package().contains_key("artifact")) {
+        if !own
+            && (!flag(self.service.package(), "individually")
+                || self.service.package().contains_key("artifact"))
+        {
             return Ok(None);
         }
         self.function_zip(name, settings).map(Some)
@@ -158,7 +178,12 @@ impl Packager<'_> {
 
     fn function_zip(&self, name: &str, settings: &Map<String, Value>) -> Result<Artifact, Diagnostic> {
         let selection = self.selection(settings, true);
-        self.zip_of(&self.service.directory, &selection, &format!("{name}.zip"), &format!("functions.{name}.package"))
+        self.zip_of(
+            &self.service.directory,
+            &selection,
+            &format!("{name}.zip"),
+            &format!("functions.{name}.package"),
+        )
     }
 
     fn whole_service(&self) -> Result<Artifact, Diagnostic> {
@@ -173,14 +198,24 @@ impl Packager<'_> {
         let empty = Map::new();
         let settings = object(layer, "package").unwrap_or(&empty);
         if let Some(artifact) = text(settings, "artifact") {
-            return self.ready_made(artifact, &format!(" (for \"{name}\")"), &format!("layers.{name}.package.artifact"));
+            return self.ready_made(
+                artifact,
+                &format!(" (for \"{name}\")"),
+                &format!("layers.{name}.package.artifact"),
+            );
         }
         let root = self.service.directory.join(text(layer, "path").unwrap_or("."));
         let selection = self.selection(settings, false);
         self.zip_of(&root, &selection, &format!("{name}.zip"), &format!("layers.{name}"))
     }
 
-    fn zip_of(&self, root: &Path, selection: &Selection, file_name: &str, place: &str) -> Result<Artifact, Diagnostic> {
+    fn zip_of(
+        &self,
+        root: &Path,
+        selection: &Selection,
+        file_name: &str,
+        place: &str,
+    ) -> Result<Artifact, Diagnostic> {
         let files = select(root, selection);
         if files.is_empty() {
             return Err(Diagnostic::error("NO_MATCHED_FILES", "No file matches include / exclude patterns")
@@ -201,8 +236,12 @@ impl Packager<'_> {
             Ok((sha256, size)) => Ok(Artifact { path, sha256, size, remote: None }),
             Err(error) => {
                 let reason = match error.kind() {
-                    std::io::ErrorKind::NotFound => format!("ENOENT: no such file or directory, access '{}'", path.display()),
-                    std::io::ErrorKind::PermissionDenied => format!("EACCES: permission denied, access '{}'", path.display()),
+                    std::io::ErrorKind::NotFound => {
+                        format!("ENOENT: no such file or directory, access '{}'", path.display())
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        format!("EACCES: permission denied, access '{}'", path.display())
+                    }
                     _ => error.to_string(),
                 };
                 let message = format!("Cannot access package artifact at \"{artifact}\"{whose}: {reason}");
@@ -224,7 +263,11 @@ impl Packager<'_> {
             let paths = service.section("layers").values().filter_map(Value::as_object);
             exclude.extend(paths.filter_map(|layer| text(layer, "path")).map(|path| format!("{path}/**")));
         }
-        if service.config.get("useDotenv").is_some_and(|value| value != &Value::Bool(false) && !value.is_null()) {
+        if service
+            .config
+            .get("useDotenv")
+            .is_some_and(|value| value != &Value::Bool(false) && !value.is_null())
+        {
             exclude.push(".env*".to_owned());
         }
         exclude.extend(texts(own, "exclude"));
@@ -232,7 +275,8 @@ impl Packager<'_> {
         include.extend(texts(service.package(), "patterns"));
         include.extend(texts(own, "include"));
         include.extend(texts(own, "patterns"));
-        let excludes_development = !matches!(service.package().get("excludeDevDependencies"), Some(Value::Bool(false)));
+        let excludes_development =
+            !matches!(service.package().get("excludeDevDependencies"), Some(Value::Bool(false)));
         let development = if excludes_development {
             self.development.get_or_init(|| npm::development_only(&service.directory)).clone()
         } else {

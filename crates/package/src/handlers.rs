@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 pub fn missing_handler(service: &Service, name: &str, function: &Map<String, Value>) -> Option<Diagnostic> {
     let handler = text(function, "handler")?;
     let package = object(function, "package");
-    let ready_made = |package: &Map<String, Value>| package.contains_key("artifact") || flag(package, "disable");
+    let ready_made =
+        |package: &Map<String, Value>| package.contains_key("artifact") || flag(package, "disable");
     if package.is_some_and(ready_made) || service.package().contains_key("artifact") {
         return None;
     }
-    let runtime = text(function, "runtime").or_else(|| text(service.provider(), "runtime")).unwrap_or("nodejs16.x");
+    let runtime =
+        text(function, "runtime").or_else(|| text(service.provider(), "runtime")).unwrap_or("nodejs16.x");
     let extensions: &[&str] = match runtime {
         _ if runtime.starts_with("nodejs") => &["js", "mjs", "cjs", "ts", "mts", "cts", "jsx", "tsx"],
         _ if runtime.starts_with("python") => &["py"],
@@ -24,7 +26,10 @@ pub fn missing_handler(service: &Service, name: &str, function: &Map<String, Val
     };
     let module = module_of(handler)?;
     let base = service.directory.join(&module);
-    let there = |extension: &&str| base.with_file_name(format!("{}.{extension}", base.file_name().unwrap_or_default().to_string_lossy())).exists();
+    let there = |extension: &&str| {
+        base.with_file_name(format!("{}.{extension}", base.file_name().unwrap_or_default().to_string_lossy()))
+            .exists()
+    };
     if extensions.iter().any(there) || base.is_dir() {
         return None;
     }

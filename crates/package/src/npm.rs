@@ -75,7 +75,8 @@ impl Graph {
     /// The directories of all packages that the names lead to.
     fn reach(&mut self, project: &Path, names_of: HashSet<String>) -> HashSet<PathBuf> {
         let mut reached = HashSet::new();
-        let mut open: Vec<(PathBuf, String)> = names_of.into_iter().map(|name| (project.to_owned(), name)).collect();
+        let mut open: Vec<(PathBuf, String)> =
+            names_of.into_iter().map(|name| (project.to_owned(), name)).collect();
         while let Some((from, name)) = open.pop() {
             let Some(package) = resolve(&from, &name) else { continue };
             if !reached.insert(package.clone()) {

@@ -37,7 +37,8 @@ pub fn select(root: &Path, selection: &Selection) -> Vec<String> {
         .map(|pattern| rule(pattern, false))
         .chain(selection.include.iter().map(|pattern| rule(pattern, true)))
         .collect();
-    let mut walk = Walk { rules: &rules, development: &selection.development, files: Vec::new(), ancestors: Vec::new() };
+    let mut walk =
+        Walk { rules: &rules, development: &selection.development, files: Vec::new(), ancestors: Vec::new() };
     walk.directory(root, "", &Blocked(None));
     for base in outside(selection) {
         walk.directory(&root.join(&base), &base, &Blocked(None));
@@ -66,7 +67,9 @@ fn rule(pattern: &str, include: bool) -> Rule {
 }
 
 fn is_dynamic(text: &str) -> bool {
-    text.starts_with('!') || text.contains(['*', '?', '[', '\\', '(']) || (text.contains('{') && text.contains([',', '.']))
+    text.starts_with('!')
+        || text.contains(['*', '?', '[', '\\', '('])
+        || (text.contains('{') && text.contains([',', '.']))
 }
 
 /// The directories above or beside the root that `include` patterns begin in.

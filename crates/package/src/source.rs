@@ -28,7 +28,8 @@ impl S3Location {
 
     fn split(text: &str) -> Option<Self> {
         let (bucket, key) = text.split_once('/')?;
-        (!bucket.is_empty() && !key.is_empty()).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        (!bucket.is_empty() && !key.is_empty())
+            .then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 }
 
@@ -36,7 +37,10 @@ impl S3Location {
 fn is_region(text: &str) -> bool {
     text.is_empty()
         || text.strip_prefix(['.', '-']).is_some_and(|region| {
-            !region.is_empty() && region.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
+            !region.is_empty()
+                && region
+                    .chars()
+                    .all(|character| character.is_ascii_alphanumeric() || "-_".contains(character))
         })
 }
 
@@ -46,7 +50,8 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let place = |address| S3Location::parse(address).map(|found| format!("{} {}", found.bucket, found.key));
+        let place =
+            |address| S3Location::parse(address).map(|found| format!("{} {}", found.bucket, found.key));
         assert_eq!(place("s3://b/a/c.zip").as_deref(), Some("b a/c.zip"));
         assert_eq!(place("https://b.s3.eu-west-1.amazonaws.com/a.zip").as_deref(), Some("b a.zip"));
         assert_eq!(place("https://b.s3.amazonaws.com/a.zip").as_deref(), Some("b a.zip"));

@@ -48,7 +48,10 @@ pub fn write_zip(path: &Path, mut entries: Vec<ZipEntry>) -> Result<Artifact, Di
     Ok(Artifact { path: path.to_owned(), sha256, size, remote: None })
 }
 
-fn add<W: Write>(writer: &mut zip::ZipWriter<zip::write::StreamWriter<W>>, entry: &ZipEntry) -> Result<(), Diagnostic> {
+fn add<W: Write>(
+    writer: &mut zip::ZipWriter<zip::write::StreamWriter<W>>,
+    entry: &ZipEntry,
+) -> Result<(), Diagnostic> {
     let unreadable = |error: io::Error| {
         Diagnostic::error("CANNOT_READ_FILE", format!("Cannot read file {} due to: {error}", entry.file.display()))
             .help("check that the file exists and that you may read it, or exclude it with a pattern `!...` in `package.patterns`")

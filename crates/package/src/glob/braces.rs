@@ -16,7 +16,10 @@ pub fn expand(pattern: &str) -> Vec<String> {
             } else {
                 vec![range(body).unwrap_or_else(|| format!("\\{{{body}\\}}"))]
             };
-            heads.iter().flat_map(|head| tails.iter().map(move |tail| format!("{before}{head}{tail}"))).collect()
+            heads
+                .iter()
+                .flat_map(|head| tails.iter().map(move |tail| format!("{before}{head}{tail}")))
+                .collect()
         }
     }
 }

@@ -101,7 +101,9 @@ fn here(nodes: &[Node], path: &str, at: usize, then: Continue<'_>) -> bool {
         Node::Literal(character) => {
             next == Some(*character) && here(rest, path, at + character.len_utf8(), then)
         }
-        Node::AnyCharacter => next.is_some_and(|found| found != '/' && here(rest, path, at + found.len_utf8(), then)),
+        Node::AnyCharacter => {
+            next.is_some_and(|found| found != '/' && here(rest, path, at + found.len_utf8(), then))
+        }
         Node::Star { starts_segment } => {
             let allowed = !starts_segment || (next.is_some() && !segment_is_dots(path, at));
             allowed && span(rest, path, at, false, then)
@@ -114,8 +116,14 @@ fn here(nodes: &[Node], path: &str, at: usize, then: Continue<'_>) -> bool {
         }
         Node::Globstar => span(rest, path, at, true, then),
         Node::LeadingGlobstar => here(rest, path, at, then) || after_each_slash(rest, path, at, then),
-        Node::MiddleGlobstar => next == Some('/') && (here(rest, path, at + 1, then) || after_each_slash(rest, path, at + 1, then)),
-        Node::TrailingGlobstar => (next.is_none() && here(rest, path, at, then)) || (next == Some('/') && span(rest, path, at + 1, true, then)),
+        Node::MiddleGlobstar => {
+            next == Some('/')
+                && (here(rest, path, at + 1, then) || after_each_slash(rest, path, at + 1, then))
+        }
+        Node::TrailingGlobstar => {
+            (next.is_none() && here(rest, path, at, then))
+                || (next == Some('/') && span(rest, path, at + 1, true, then))
+        }
         Node::Group { kind, branches } => group(*kind, branches, rest, path, at, then),
         Node::Not { branches, follow, crosses } => {
             let refused = branches.iter().any(|branch| {
@@ -172,7 +180,14 @@ fn segment_is_dots(path: &str, at: usize) -> bool {
     starts && matches!(path[at..].split('/').next(), Some("." | ".."))
 }
 
-fn group(kind: GroupKind, branches: &[Vec<Node>], rest: &[Node], path: &str, at: usize, then: Continue<'_>) -> bool {
+fn group(
+    kind: GroupKind,
+    branches: &[Vec<Node>],
+    rest: &[Node],
+    path: &str,
+    at: usize,
+    then: Continue<'_>,
+) -> bool {
     let once = |follow: Continue<'_>| branches.iter().any(|branch| here(branch, path, at, follow));
     let after = |end: usize| here(rest, path, end, then);
     match kind {

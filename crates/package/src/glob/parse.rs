@@ -9,7 +9,9 @@ use super::matcher::{Class, Follow, GroupKind, Node};
 pub fn parse(pattern: &str) -> Vec<Node> {
     // A short cut of picomatch, in which the stars keep crossing slashes.
     if let Some(extension) = pattern.strip_prefix("**.") {
-        if !extension.is_empty() && extension.chars().all(|character| character.is_ascii_alphanumeric() || character == '_') {
+        if !extension.is_empty()
+            && extension.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+        {
             let tail = extension.chars().map(Node::Literal);
             return [Node::Globstar, Node::Literal('.')].into_iter().chain(tail).collect();
         }
@@ -46,7 +48,9 @@ impl Parser<'_> {
                     }
                 }
                 '"' => self.quoted(&mut nodes),
-                '!' | '@' | '?' | '+' | '*' if self.peek(1) == Some('(') && self.closing(self.at + 1).is_some() => {
+                '!' | '@' | '?' | '+' | '*'
+                    if self.peek(1) == Some('(') && self.closing(self.at + 1).is_some() =>
+                {
                     self.at += 1;
                     let group = self.group(character);
                     nodes.push(group);
@@ -87,7 +91,10 @@ impl Parser<'_> {
             count += 1;
             self.at += 1;
         }
-        let segment_start = matches!(nodes.last(), None | Some(Node::Literal('/') | Node::MiddleGlobstar | Node::LeadingGlobstar));
+        let segment_start = matches!(
+            nodes.last(),
+            None | Some(Node::Literal('/') | Node::MiddleGlobstar | Node::LeadingGlobstar)
+        );
         let next = self.peek(0);
         let segment_end = matches!(next, None | Some('/' | '|' | ')'));
         if count != 2 || !segment_start || !segment_end {
@@ -171,9 +178,8 @@ impl Parser<'_> {
         let rest: String = self.characters.get(self.at..).unwrap_or_default().iter().collect();
         let crosses = inner.len() > 1 && inner.contains(&'/');
         let ends = rest.is_empty() || rest.chars().all(|character| character == ')');
-        let extension = rest.strip_prefix('.').is_some_and(|tail| {
-            !tail.is_empty() && !tail.contains(['\\', '/', '.'])
-        });
+        let extension =
+            rest.strip_prefix('.').is_some_and(|tail| !tail.is_empty() && !tail.contains(['\\', '/', '.']));
         let follow = if inner.contains(&'*') && extension {
             Follow::Pattern(parse(&rest))
         } else if crosses || ends {
@@ -191,10 +197,13 @@ impl Parser<'_> {
             _ => start + 1,
         };
         let after_name = match self.characters.get(start..start + 2) {
-            Some(['[', ':']) => (start..self.characters.len()).find(|index| self.characters[*index] == ']').map(|end| end + 1),
+            Some(['[', ':']) => {
+                (start..self.characters.len()).find(|index| self.characters[*index] == ']').map(|end| end + 1)
+            }
             _ => None,
         };
-        let close = (after_name.unwrap_or(first_may_close)..self.characters.len()).find(|index| self.characters[*index] == ']');
+        let close = (after_name.unwrap_or(first_may_close)..self.characters.len())
+            .find(|index| self.characters[*index] == ']');
         let Some(close) = close else {
             nodes.push(Node::Literal('['));
             self.at += 1;

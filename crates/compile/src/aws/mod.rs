@@ -1,0 +1,71 @@
+//! A service compiled to CloudFormation.
+//!
+//! The steps are the original's, in its order, since the order of statements and lists is part of the document.
+
+mod bucket;
+mod context;
+mod custom_resources;
+mod events;
+mod functions;
+mod layers;
+mod log_groups;
+mod merge;
+pub mod naming;
+mod outputs;
+mod role;
+mod state;
+mod values;
+mod version;
+
+pub use events::EVENTS;
+
+use crate::{CompileOptions, Compiled};
+use aloft_config::Service;
+use aloft_diag::Diagnostic;
+use aloft_package::Artifacts;
+use context::Context;
+use serde_json::{Map, Value, json};
+
+/// Compiles the service.
+///
+/// # Errors
+/// The original's codes and messages, each with the place in the configuration. The first is the one that the original
+/// stops at.
+pub fn compile(
+    service: &Service,
+    artifacts: &Artifacts,
+    options: &CompileOptions,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut context = Context::new(service, artifacts, options).map_err(|error| vec![error])?;
+    let one = |error: Diagnostic| vec![error];
+    bucket::add(&mut context).map_err(one)?;
+    let create_template = template(&context.resources, &context.outputs);
+    log_groups::add(&mut context);
+    role::add(&mut context);
+    layers::add(&mut context).map_err(one)?;
+    functions::add(&mut context)?;
+    events::add(&mut context)?;
+    outputs::export(&mut context);
+    let mut update_template = template(&context.resources, &context.outputs);
+    merge::add_resources(service, &mut update_template).map_err(one)?;
+    merge::strip_nulls(&mut update_template);
+    let state = state::state(&context, &create_template, &update_template);
+    Ok(Compiled {
+        create_template,
+        update_template,
+        state,
+        artifact_directory: context.artifact_directory,
+        deployment_bucket: context.deployment_bucket,
+        needs_custom_resources: context.needs_custom_resources,
+        warnings: context.warnings,
+    })
+}
+
+fn template(resources: &Map<String, Value>, outputs: &Map<String, Value>) -> Value {
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "The AWS CloudFormation template for this Serverless application",
+        "Resources": resources,
+        "Outputs": outputs,
+    })
+}
