@@ -9,9 +9,11 @@ pub mod dynamodb;
 pub mod dynamodbstreams;
 mod failure;
 pub mod iam;
+mod outward;
 mod page;
 mod properties;
 pub mod s3;
+pub mod sns;
 pub mod sqs;
 pub mod storage;
 pub mod sts;
@@ -28,6 +30,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(dynamodbstreams::DynamoDbStreams),
     || Arc::new(iam::Iam),
     || Arc::new(s3::S3),
+    || Arc::new(sns::Sns::default()),
     || Arc::new(sqs::Sqs::default()),
     || Arc::new(sts::Sts),
 ];

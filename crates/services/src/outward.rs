@@ -36,12 +36,15 @@ impl Outward {
         *request.uri_mut() = url.parse().map_err(|_| failed(format!("{url} is not a URL")))?;
         *request.headers_mut() = headers;
         let client = self.0.get_or_init(|| {
-            let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+            let connector =
+                HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
             Client::builder(TokioExecutor::new()).build(connector)
         });
         let exchange = async {
-            let (parts, body) = client.request(request).await.map_err(|error| failed(explain(&error)))?.into_parts();
-            let body = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| failed(error.to_string()))?;
+            let (parts, body) =
+                client.request(request).await.map_err(|error| failed(explain(&error)))?.into_parts();
+            let body =
+                Limited::new(body, MOST_BYTES).collect().await.map_err(|error| failed(error.to_string()))?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         };
         let in_time = tokio::time::timeout(limit, exchange).await;

@@ -1,10 +1,11 @@
 //! A cloud for tests: chosen services on an engine with a clock that stands still.
 
 use aloft_base::{Clock, Ids, Timestamp};
-use aloft_engine::{Context, Engine, Options, Service};
+use aloft_engine::timers::Timer;
+use aloft_engine::{Context, Engine, Input, Options, Reply, Service, ServiceError, async_trait};
 use aloft_store::Store;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// When the clock stands at the beginning: 2026-11-23T04:05:06Z.
@@ -68,8 +69,64 @@ impl Cloud {
         }
     }
 
+    /// Waits until no timer is due any more.
+    pub async fn settled(&self) {
+        let mut timers = self.engine.store().watch("timers.due");
+        loop {
+            timers.borrow_and_update();
+            let rows = self
+                .engine
+                .store()
+                .read()
+                .and_then(|snapshot| snapshot.scan_json::<Timer>("timers.due", [], 10_000));
+            let now = self.clock.now();
+            if rows.expect("timers").iter().all(|(_, timer)| timer.due > now) {
+                return;
+            }
+            let changed = tokio::time::timeout(Duration::from_secs(10), timers.changed()).await;
+            assert!(changed.is_ok(), "a timer is due and not done");
+        }
+    }
+
     pub async fn stop(self) {
         self.engine.stop().await;
+    }
+}
+
+/// Stands for Lambda: takes invocations down, and fails those of functions whose ARN ends in `broken`.
+#[derive(Default)]
+pub(crate) struct Functions(Mutex<Vec<(Value, Value)>>);
+
+impl Functions {
+    /// The inputs and the events of the invocations so far.
+    pub fn taken(&self) -> Vec<(Value, Value)> {
+        std::mem::take(&mut *self.0.lock().expect("a list"))
+    }
+}
+
+#[async_trait]
+impl Service for Functions {
+    fn name(&self) -> &'static str {
+        "lambda"
+    }
+
+    async fn call(&self, _: &Context, operation: &str, input: Input) -> Option<Result<Reply, ServiceError>> {
+        if operation != "Invoke" {
+            return None;
+        }
+        if input.params["FunctionName"].as_str().is_some_and(|name| name.ends_with("broken")) {
+            return Some(Err(ServiceError::new("ServiceException", 500, "broken")));
+        }
+        if input.params["FunctionName"].as_str().is_some_and(|name| name.ends_with("missing")) {
+            return Some(Err(ServiceError::new("ResourceNotFoundException", 404, "no such function")));
+        }
+        let event = serde_json::from_slice(&input.body.unwrap_or_default()).expect("an event");
+        self.0.lock().expect("a list").push((input.params, event));
+        Some(Ok(Reply { status: Some(http::StatusCode::ACCEPTED), ..Reply::default() }))
+    }
+
+    fn operation_names(&self) -> Vec<&'static str> {
+        vec!["Invoke"]
     }
 }
 

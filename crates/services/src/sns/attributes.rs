@@ -34,9 +34,15 @@ const KEPT: &[&str] = &[
 ];
 
 /// Checks an attribute of a topic.
-pub(super) fn check_topic(topic: &Address, name: &str, value: &str, creating: bool) -> Result<(), ServiceError> {
+pub(super) fn check_topic(
+    topic: &Address,
+    name: &str,
+    value: &str,
+    creating: bool,
+) -> Result<(), ServiceError> {
     let one_of = |values: &[&str]| {
-        let reason = || errors::invalid(format!("{name} Reason: {value} is not one of {}", values.join(", ")));
+        let reason =
+            || errors::invalid(format!("{name} Reason: {value} is not one of {}", values.join(", ")));
         if values.contains(&value) { Ok(()) } else { Err(reason()) }
     };
     match name {
@@ -54,21 +60,30 @@ pub(super) fn check_topic(topic: &Address, name: &str, value: &str, creating: bo
 }
 
 /// Checks an attribute of a subscription.
-pub(super) fn check_subscription(protocol: &str, attributes: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+pub(super) fn check_subscription(
+    protocol: &str,
+    attributes: &BTreeMap<String, String>,
+) -> Result<(), ServiceError> {
     let scope = attributes.get("FilterPolicyScope").map(String::as_str);
     for (name, value) in attributes {
         match name.as_str() {
             "DeliveryPolicy" => check_document(name, value)?,
             "FilterPolicy" => filter::check(value, scope)?,
             "FilterPolicyScope" if !matches!(value.as_str(), "MessageAttributes" | "MessageBody") => {
-                let message = format!("FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes");
+                let message = format!(
+                    "FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes"
+                );
                 return Err(errors::invalid(message));
             }
             "RawMessageDelivery" if !matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => {
-                return Err(errors::invalid(format!("RawMessageDelivery: Invalid value [{value}]. Must be true or false.")));
+                return Err(errors::invalid(format!(
+                    "RawMessageDelivery: Invalid value [{value}]. Must be true or false."
+                )));
             }
             "RawMessageDelivery" if value != "false" && !matches!(protocol, "sqs" | "http" | "https") => {
-                let message = format!("Attributes Reason: RawMessageDelivery is not supported for the protocol {protocol}");
+                let message = format!(
+                    "Attributes Reason: RawMessageDelivery is not supported for the protocol {protocol}"
+                );
                 return Err(errors::invalid(message));
             }
             "RedrivePolicy" => check_redrive(value)?,
@@ -89,7 +104,8 @@ fn check_redrive(value: &str) -> Result<(), ServiceError> {
     if value.is_empty() {
         return Ok(());
     }
-    let policy: Value = serde_json::from_str(value).map_err(|_| errors::invalid("RedrivePolicy: failed to parse JSON."))?;
+    let policy: Value =
+        serde_json::from_str(value).map_err(|_| errors::invalid("RedrivePolicy: failed to parse JSON."))?;
     let target = policy["deadLetterTargetArn"].as_str().and_then(|arn| arn.parse::<Arn>().ok());
     if target.is_some_and(|arn| arn.service == "sqs") {
         return Ok(());
@@ -179,7 +195,8 @@ pub(super) fn of_subscription(subscription: &Subscription) -> Value {
 }
 
 fn overlay(told: &mut Value, attributes: &BTreeMap<String, String>) {
-    let set: Map<String, Value> = attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let set: Map<String, Value> =
+        attributes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     if let Some(told) = told.as_object_mut() {
         told.extend(set);
     }

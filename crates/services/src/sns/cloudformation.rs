@@ -3,7 +3,8 @@
 use crate::properties;
 use aloft_base::Arn;
 use aloft_engine::{
-    Context, Resource, ResourceContext, ResourceHandler, ResourceType, ServiceError, Update, async_trait, differs,
+    Context, Resource, ResourceContext, ResourceHandler, ResourceType, ServiceError, Update, async_trait,
+    differs,
 };
 use serde_json::{Map, Value, json};
 
@@ -84,19 +85,24 @@ impl ResourceHandler for TopicHandler {
         let context = &resource.context;
         for (name, value) in changes(old, new, TOPIC_ATTRIBUTES) {
             if name != "FifoTopic" {
-                let input = json!({ "TopicArn": physical_id, "AttributeName": name, "AttributeValue": value });
+                let input =
+                    json!({ "TopicArn": physical_id, "AttributeName": name, "AttributeValue": value });
                 context.call("sns", "SetTopicAttributes", input).await?;
             }
         }
         let wanted = properties::list(new, "Subscription");
-        for gone in properties::list(old, "Subscription").iter().filter(|subscription| !wanted.contains(subscription)) {
+        for gone in
+            properties::list(old, "Subscription").iter().filter(|subscription| !wanted.contains(subscription))
+        {
             unsubscribe(context, physical_id, gone).await?;
         }
         subscribe_all(context, physical_id, wanted).await?;
         let (before, after) = (properties::tags(resource, old), properties::tags(resource, new));
         let gone: Vec<&String> = before.keys().filter(|key| !after.contains_key(*key)).collect();
         if !gone.is_empty() {
-            context.call("sns", "UntagResource", json!({ "ResourceArn": physical_id, "TagKeys": gone })).await?;
+            context
+                .call("sns", "UntagResource", json!({ "ResourceArn": physical_id, "TagKeys": gone }))
+                .await?;
         }
         if !after.is_empty() {
             let input = json!({ "ResourceArn": physical_id, "Tags": properties::tag_list(&after) });
@@ -105,7 +111,12 @@ impl ResourceHandler for TopicHandler {
         Ok(Update::InPlace(describe(physical_id)))
     }
 
-    async fn delete(&self, resource: &ResourceContext, physical_id: &str, _: &Value) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        physical_id: &str,
+        _: &Value,
+    ) -> Result<(), ServiceError> {
         resource.context.call("sns", "DeleteTopic", json!({ "TopicArn": physical_id })).await.map(drop)
     }
 }
@@ -138,7 +149,10 @@ async fn unsubscribe(context: &Context, topic: &str, subscription: &Value) -> Re
         "ReturnSubscriptionArn": true,
     });
     let answer = context.call("sns", "Subscribe", input).await?;
-    context.call("sns", "Unsubscribe", json!({ "SubscriptionArn": answer["SubscriptionArn"] })).await.map(drop)
+    context
+        .call("sns", "Unsubscribe", json!({ "SubscriptionArn": answer["SubscriptionArn"] }))
+        .await
+        .map(drop)
 }
 
 struct SubscriptionHandler;
@@ -155,7 +169,9 @@ impl ResourceHandler for SubscriptionHandler {
             "ReturnSubscriptionArn": true,
         });
         // The topic may be in another region than the stack.
-        let context = topic.parse::<Arn>().map_or_else(|_| resource.context.clone(), |arn| resource.context.within(&arn));
+        let context = topic
+            .parse::<Arn>()
+            .map_or_else(|_| resource.context.clone(), |arn| resource.context.within(&arn));
         let answer = context.call("sns", "Subscribe", input).await?;
         let arn = answer["SubscriptionArn"].as_str().unwrap_or_default();
         Ok(Resource { physical_id: arn.to_owned(), attributes: properties::attributes([("Arn", arn)]) })
@@ -172,14 +188,20 @@ impl ResourceHandler for SubscriptionHandler {
             return Ok(Update::Replace);
         }
         for (name, value) in changes(old, new, SUBSCRIPTION_ATTRIBUTES) {
-            let input = json!({ "SubscriptionArn": physical_id, "AttributeName": name, "AttributeValue": value });
+            let input =
+                json!({ "SubscriptionArn": physical_id, "AttributeName": name, "AttributeValue": value });
             resource.context.call("sns", "SetSubscriptionAttributes", input).await?;
         }
         let attributes = properties::attributes([("Arn", physical_id)]);
         Ok(Update::InPlace(Resource { physical_id: physical_id.to_owned(), attributes }))
     }
 
-    async fn delete(&self, resource: &ResourceContext, physical_id: &str, _: &Value) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        physical_id: &str,
+        _: &Value,
+    ) -> Result<(), ServiceError> {
         resource.context.call("sns", "Unsubscribe", json!({ "SubscriptionArn": physical_id })).await.map(drop)
     }
 }
@@ -225,7 +247,12 @@ impl ResourceHandler for PolicyHandler {
         Ok(Update::InPlace(Resource { physical_id: physical_id.to_owned(), attributes }))
     }
 
-    async fn delete(&self, resource: &ResourceContext, _: &str, properties: &Value) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        _: &str,
+        properties: &Value,
+    ) -> Result<(), ServiceError> {
         set_policy(&resource.context, properties::list(properties, "Topics"), "").await
     }
 }

@@ -71,7 +71,8 @@ fn row_key(subscription: &str, sequence: u64, id: &str) -> Key {
 /// Makes the delivery that a timer is due for; in a FIFO topic, those before it first.
 pub(super) async fn work(sns: &Sns, context: &Context, timer: &Timer) -> Outcome<()> {
     let text = |name: &str| timer.payload[name].as_str().unwrap_or_default();
-    let (arn, id, sequence) = (text("subscription"), text("id"), timer.payload["sequence"].as_u64().unwrap_or(0));
+    let (arn, id, sequence) =
+        (text("subscription"), text("id"), timer.payload["sequence"].as_u64().unwrap_or(0));
     let row = row_key(arn, sequence, id).into_bytes();
     if sequence == 0 {
         if let Some(wait) = attempt(sns, context, row).await? {
@@ -82,7 +83,9 @@ pub(super) async fn work(sns: &Sns, context: &Context, timer: &Timer) -> Outcome
     let _in_order = sns.in_order.lock().await;
     loop {
         let first = context.store().read()?.scan(DELIVERIES, key([arn]), 1)?;
-        let Some((first, _)) = first.into_iter().next().filter(|(first, _)| *first <= row) else { return Ok(()) };
+        let Some((first, _)) = first.into_iter().next().filter(|(first, _)| *first <= row) else {
+            return Ok(());
+        };
         if let Some(wait) = attempt(sns, context, first).await? {
             return postpone(context, timer, wait).await;
         }
@@ -92,7 +95,8 @@ pub(super) async fn work(sns: &Sns, context: &Context, timer: &Timer) -> Outcome
 /// Sets the timer anew. Its delivery is still there.
 async fn postpone(context: &Context, timer: &Timer, wait: Duration) -> Outcome<()> {
     let timer = Timer { due: context.now().add(wait.max(Duration::from_millis(1))), ..timer.clone() };
-    let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> { Ok(timers::set(transaction, &timer)?) };
+    let write =
+        move |transaction: &mut Transaction<'_>| -> Outcome<()> { Ok(timers::set(transaction, &timer)?) };
     context.store().write(write).await
 }
 
@@ -112,8 +116,11 @@ async fn attempt(sns: &Sns, context: &Context, row: Vec<u8>) -> Outcome<Option<D
     let Some(subscription) = subscription else { return finish(context, row).await };
     let mut delivery = found;
     let shared = topic.and_then(|topic| topic["attributes"]["DeliveryPolicy"].as_str().map(str::to_owned));
-    let policy =
-        retry::Policy::of(&subscription.protocol, subscription.attributes.get("DeliveryPolicy"), shared.as_ref());
+    let policy = retry::Policy::of(
+        &subscription.protocol,
+        subscription.attributes.get("DeliveryPolicy"),
+        shared.as_ref(),
+    );
     loop {
         let error = match deliver(sns, context, &subscription, &delivery.content).await {
             Ok(()) => return finish(context, row).await,
@@ -145,7 +152,12 @@ async fn finish(context: &Context, row: Vec<u8>) -> Outcome<Option<Duration>> {
     context.store().write(write).await
 }
 
-async fn deliver(sns: &Sns, context: &Context, subscription: &Subscription, content: &Content) -> Result<(), ServiceError> {
+async fn deliver(
+    sns: &Sns,
+    context: &Context,
+    subscription: &Subscription,
+    content: &Content,
+) -> Result<(), ServiceError> {
     let message = match content {
         Content::Notification(message) => message,
         Content::Confirmation { id, at } => {
@@ -163,10 +175,14 @@ async fn deliver(sns: &Sns, context: &Context, subscription: &Subscription, cont
         "lambda" => {
             let event = notification::lambda_event(&context, subscription, message).to_string();
             let input = json!({ "FunctionName": subscription.endpoint, "InvocationType": "Event" });
-            there(&context, &subscription.endpoint).call_with_body("lambda", "Invoke", input, Some(event.into())).await.map(drop)
+            there(&context, &subscription.endpoint)
+                .call_with_body("lambda", "Invoke", input, Some(event.into()))
+                .await
+                .map(drop)
         }
         "sms" => {
-            let (context, number, message) = (context.clone(), subscription.endpoint.clone(), message.clone());
+            let (context, number, message) =
+                (context.clone(), subscription.endpoint.clone(), message.clone());
             let store = context.store().clone();
             let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> {
                 Ok(sms::send(transaction, &context, &number, &message)?)
@@ -196,7 +212,11 @@ fn queue_url(context: &Context, endpoint: &str) -> String {
     format!("{}/{account}/{name}", context.engine.endpoint())
 }
 
-async fn send_to_queue(context: &Context, subscription: &Subscription, message: &Message) -> Result<(), ServiceError> {
+async fn send_to_queue(
+    context: &Context,
+    subscription: &Subscription,
+    message: &Message,
+) -> Result<(), ServiceError> {
     let endpoint = &subscription.endpoint;
     let mut input = json!({ "QueueUrl": queue_url(context, endpoint) });
     if subscription.is_raw() {
@@ -215,7 +235,13 @@ async fn send_to_queue(context: &Context, subscription: &Subscription, message: 
 }
 
 /// Sends a request to an HTTP endpoint. Only a status of 2xx is taken as an answer.
-async fn post(sns: &Sns, subscription: &Subscription, kind: &str, id: &str, body: String) -> Result<(), ServiceError> {
+async fn post(
+    sns: &Sns,
+    subscription: &Subscription,
+    kind: &str,
+    id: &str,
+    body: String,
+) -> Result<(), ServiceError> {
     let mut headers = HeaderMap::new();
     let (topic, arn) = (subscription.topic.arn(), subscription.arn());
     let mut pairs = vec![
@@ -236,13 +262,19 @@ async fn post(sns: &Sns, subscription: &Subscription, kind: &str, id: &str, body
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    let answer =
-        sns.outward.send(http::Method::POST, &subscription.endpoint, headers, Bytes::from(body), HTTP_LIMIT).await?;
+    let answer = sns
+        .outward
+        .send(http::Method::POST, &subscription.endpoint, headers, Bytes::from(body), HTTP_LIMIT)
+        .await?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
-    Err(ServiceError::new("EndpointRefused", status.as_u16(), format!("{} answered {status}", subscription.endpoint)))
+    Err(ServiceError::new(
+        "EndpointRefused",
+        status.as_u16(),
+        format!("{} answered {status}", subscription.endpoint),
+    ))
 }
 
 /// Sends what could not be delivered to the subscription's dead-letter queue, if it has one.
@@ -250,10 +282,17 @@ async fn give_up(context: &Context, subscription: &Subscription, content: &Conte
     let arn = subscription.arn();
     tracing::warn!(subscription = arn, %error, "a notification was given up");
     let Content::Notification(message) = content else { return };
-    let policy = subscription.attributes.get("RedrivePolicy").and_then(|policy| serde_json::from_str::<Value>(policy).ok());
-    let Some(target) = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str()) else { return };
+    let policy = subscription
+        .attributes
+        .get("RedrivePolicy")
+        .and_then(|policy| serde_json::from_str::<Value>(policy).ok());
+    let Some(target) = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str()) else {
+        return;
+    };
     let body = match subscription.protocol.as_str() {
-        "lambda" => notification::lambda_event(context, subscription, message)["Records"][0]["Sns"].to_string(),
+        "lambda" => {
+            notification::lambda_event(context, subscription, message)["Records"][0]["Sns"].to_string()
+        }
         protocol if subscription.is_raw() => message.for_protocol(protocol),
         _ => notification::envelope(context, subscription, message),
     };

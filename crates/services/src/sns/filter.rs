@@ -12,7 +12,8 @@ fn scope(name: Option<&str>) -> Scope {
 }
 
 fn compile(text: &str, scope_name: Option<&str>) -> Result<FilterPolicy, String> {
-    let policy: Value = serde_json::from_str(text).map_err(|_| "FilterPolicy: failed to parse JSON.".to_owned())?;
+    let policy: Value =
+        serde_json::from_str(text).map_err(|_| "FilterPolicy: failed to parse JSON.".to_owned())?;
     FilterPolicy::parse(&policy, scope(scope_name)).map_err(|error| error.to_string())
 }
 
@@ -28,5 +29,7 @@ pub(super) fn check(text: &str, scope_name: Option<&str>) -> Result<(), ServiceE
 pub(super) fn wants(subscription: &Subscription, message: &Message) -> bool {
     let Some(text) = subscription.attributes.get("FilterPolicy") else { return true };
     let policy = compile(text, subscription.attributes.get("FilterPolicyScope").map(String::as_str));
-    policy.is_ok_and(|policy| policy.matches(&message.attributes, &message.for_protocol(&subscription.protocol)))
+    policy.is_ok_and(|policy| {
+        policy.matches(&message.attributes, &message.for_protocol(&subscription.protocol))
+    })
 }

@@ -42,7 +42,12 @@ impl Message {
 }
 
 /// Checks body, subject, structure and attributes.
-pub(super) fn check(body: &str, subject: Option<&str>, structure: Option<&str>, attributes: &Map<String, Value>) -> Result<(), ServiceError> {
+pub(super) fn check(
+    body: &str,
+    subject: Option<&str>,
+    structure: Option<&str>,
+    attributes: &Map<String, Value>,
+) -> Result<(), ServiceError> {
     if body.is_empty() {
         return Err(errors::invalid("Empty message"));
     }
@@ -50,7 +55,8 @@ pub(super) fn check(body: &str, subject: Option<&str>, structure: Option<&str>, 
         return Err(errors::invalid("Message too long"));
     }
     if let Some(subject) = subject {
-        let fits = (1..=100).contains(&subject.chars().count()) && !subject.contains(|c: char| c.is_control());
+        let fits =
+            (1..=100).contains(&subject.chars().count()) && !subject.contains(|c: char| c.is_control());
         if !fits {
             return Err(errors::invalid("Subject"));
         }
@@ -99,10 +105,14 @@ fn check_attribute(name: &str, attribute: &Value) -> Result<(), ServiceError> {
         )));
     }
     if kind == "Number" && value.parse::<f64>().is_err() {
-        return Err(errors::invalid_value(format!("Could not cast message attribute '{name}' value to number.")));
+        return Err(errors::invalid_value(format!(
+            "Could not cast message attribute '{name}' value to number."
+        )));
     }
     if data_type == "String.Array" && serde_json::from_str::<Vec<Value>>(value).is_err() {
-        return Err(errors::invalid_value(format!("Could not parse message attribute '{name}' value as a JSON array.")));
+        return Err(errors::invalid_value(format!(
+            "Could not parse message attribute '{name}' value as a JSON array."
+        )));
     }
     Ok(())
 }

@@ -68,7 +68,12 @@ impl Service for Sns {
         "sns"
     }
 
-    async fn call(&self, context: &Context, operation: &str, input: Input) -> Option<Result<Reply, ServiceError>> {
+    async fn call(
+        &self,
+        context: &Context,
+        operation: &str,
+        input: Input,
+    ) -> Option<Result<Reply, ServiceError>> {
         Operation::dispatch(OPERATIONS, self, context, operation, input).await
     }
 

@@ -9,7 +9,7 @@ use aloft_base::Timestamp;
 use aloft_engine::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 /// The members of an envelope that hold a text, in order, and the attributes.
@@ -21,11 +21,17 @@ struct Envelope {
 impl Envelope {
     /// As AWS lays it out: a member a line, a space on either side of the colon.
     fn write(&self) -> String {
-        let mut members: Vec<String> =
-            self.texts.iter().map(|(name, text)| format!("  \"{name}\" : {}", Value::from(text.as_str()))).collect();
+        let mut members: Vec<String> = self
+            .texts
+            .iter()
+            .map(|(name, text)| format!("  \"{name}\" : {}", Value::from(text.as_str())))
+            .collect();
         if !self.attributes.is_empty() {
-            let inner: Vec<String> =
-                self.attributes.iter().map(|(name, value)| format!("    {} : {value}", Value::from(name.as_str()))).collect();
+            let inner: Vec<String> = self
+                .attributes
+                .iter()
+                .map(|(name, value)| format!("    {} : {value}", Value::from(name.as_str())))
+                .collect();
             members.push(format!("  \"MessageAttributes\" : {{\n{}\n  }}", inner.join(",\n")));
         }
         format!("{{\n{}\n}}", members.join(",\n"))
@@ -72,7 +78,12 @@ pub(super) fn lambda_event(context: &Context, subscription: &Subscription, messa
 }
 
 /// What asks an HTTP endpoint to confirm.
-pub(super) fn confirmation(context: &Context, subscription: &Subscription, id: &str, at: Timestamp) -> String {
+pub(super) fn confirmation(
+    context: &Context,
+    subscription: &Subscription,
+    id: &str,
+    at: Timestamp,
+) -> String {
     let topic = subscription.topic.arn();
     let text = format!(
         "You have chosen to subscribe to the topic {topic}.\nTo confirm the subscription, visit the SubscribeURL \
@@ -102,7 +113,10 @@ pub(super) fn confirmation(context: &Context, subscription: &Subscription, id: &
 /// Attributes as subscribers see them: `Type` and `Value`.
 fn attributes(message: &Message) -> Map<String, Value> {
     let told = |(name, attribute): (&String, &Value)| {
-        let value = attribute.get("StringValue").filter(|value| !value.is_null()).unwrap_or(&attribute["BinaryValue"]);
+        let value = attribute
+            .get("StringValue")
+            .filter(|value| !value.is_null())
+            .unwrap_or(&attribute["BinaryValue"]);
         (name.clone(), json!({ "Type": attribute["DataType"], "Value": value }))
     };
     message.attributes.iter().map(told).collect()
@@ -113,7 +127,10 @@ fn signature() -> String {
 }
 
 fn certificate(context: &Context) -> String {
-    format!("https://sns.{}.amazonaws.com/SimpleNotificationService-00000000000000000000000000000000.pem", context.region)
+    format!(
+        "https://sns.{}.amazonaws.com/SimpleNotificationService-00000000000000000000000000000000.pem",
+        context.region
+    )
 }
 
 fn unsubscribe_url(context: &Context, subscription: &Subscription) -> String {
@@ -122,5 +139,6 @@ fn unsubscribe_url(context: &Context, subscription: &Subscription) -> String {
 }
 
 fn encode(text: &str) -> String {
-    utf8_percent_encode(text, &NON_ALPHANUMERIC.remove(b':').remove(b'-').remove(b'_').remove(b'.')).to_string()
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b':').remove(b'-').remove(b'_').remove(b'.');
+    utf8_percent_encode(text, RESERVED).to_string()
 }

@@ -25,7 +25,8 @@ pub(super) async fn add(_: &Sns, context: &Context, input: Add) -> Outcome<()> {
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> {
         let mut topic = address.load(transaction)?;
         let mut policy = policy_of(&topic);
-        let principals: Vec<String> = input.accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
+        let principals: Vec<String> =
+            input.accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
         let actions: Vec<String> = input.actions.iter().map(|action| format!("SNS:{action}")).collect();
         let statement = json!({
             "Sid": input.label,

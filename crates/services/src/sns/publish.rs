@@ -50,7 +50,9 @@ pub(super) async fn publish(_: &Sns, context: &Context, input: Publish) -> Outco
         (None, Some(_), None) => return Err(errors::not_built("push notifications").into()),
         (None, None, Some(number)) => return send_text(context, &number, entry).await,
         (None, None, None) => {
-            return Err(errors::invalid("TopicArn or TargetArn Reason: no value for required parameter").into());
+            return Err(
+                errors::invalid("TopicArn or TargetArn Reason: no value for required parameter").into()
+            );
         }
         _ => return Err(errors::invalid("Only one of TopicArn, TargetArn, PhoneNumber may be given").into()),
     };
@@ -61,9 +63,16 @@ pub(super) async fn publish(_: &Sns, context: &Context, input: Publish) -> Outco
 
 async fn send_text(context: &Context, number: &str, entry: Entry) -> Outcome<Value> {
     if !subscription::is_phone_number(number) {
-        return Err(errors::invalid(format!("PhoneNumber Reason: {number} is not valid to publish to")).into());
+        return Err(
+            errors::invalid(format!("PhoneNumber Reason: {number} is not valid to publish to")).into()
+        );
     }
-    message::check(&entry.message, entry.subject.as_deref(), entry.message_structure.as_deref(), &entry.message_attributes)?;
+    message::check(
+        &entry.message,
+        entry.subject.as_deref(),
+        entry.message_structure.as_deref(),
+        &entry.message_attributes,
+    )?;
     let message = to_message(context, "", entry);
     let (account, number) = (context.clone(), number.to_owned());
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<Value> {
@@ -124,11 +133,22 @@ fn check_batch(entries: &[Entry]) -> Result<(), ServiceError> {
     } else if entries.len() > 10 {
         error("TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")
     } else if !entries.iter().all(|entry| fits(&entry.id)) {
-        error("InvalidBatchEntryId", "The Id of a batch entry in a batch request doesn't abide by the specification.")
+        error(
+            "InvalidBatchEntryId",
+            "The Id of a batch entry in a batch request doesn't abide by the specification.",
+        )
     } else if !entries.iter().all(|entry| seen.insert(&entry.id)) {
         error("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
-    } else if entries.iter().map(|entry| message::size(&entry.message, &entry.message_attributes)).sum::<usize>() > MOST_BYTES {
-        error("BatchRequestTooLong", "The length of all the batch messages put together is more than the limit.")
+    } else if entries
+        .iter()
+        .map(|entry| message::size(&entry.message, &entry.message_attributes))
+        .sum::<usize>()
+        > MOST_BYTES
+    {
+        error(
+            "BatchRequestTooLong",
+            "The length of all the batch messages put together is more than the limit.",
+        )
     } else {
         Ok(())
     }
@@ -150,8 +170,18 @@ struct Prepared {
     delivery_ids: Vec<String>,
 }
 
-fn prepare(context: &Context, topic: &Topic, subscriptions: &[Subscription], mut entry: Entry) -> Result<Prepared, ServiceError> {
-    message::check(&entry.message, entry.subject.as_deref(), entry.message_structure.as_deref(), &entry.message_attributes)?;
+fn prepare(
+    context: &Context,
+    topic: &Topic,
+    subscriptions: &[Subscription],
+    mut entry: Entry,
+) -> Result<Prepared, ServiceError> {
+    message::check(
+        &entry.message,
+        entry.subject.as_deref(),
+        entry.message_structure.as_deref(),
+        &entry.message_attributes,
+    )?;
     entry.message_deduplication_id = check_for_topic(topic, &entry)?;
     let message = to_message(context, &topic.address.arn(), entry);
     let wanted_by: Vec<Subscription> =
@@ -179,7 +209,9 @@ fn to_message(context: &Context, topic: &str, entry: Entry) -> Message {
 /// Checks what depends on the topic's kind, and gives the deduplication id of a FIFO topic's message.
 fn check_for_topic(topic: &Topic, entry: &Entry) -> Result<Option<String>, ServiceError> {
     let token = |name: &str, value: &Option<String>| {
-        let sound = |value: &String| (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        let sound = |value: &String| {
+            (1..=128).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+        };
         match value {
             Some(value) if !sound(value) => Err(errors::invalid(format!(
                 "{name} Reason: The {name} must be 1 to 128 alphanumeric and punctuation characters."
@@ -199,9 +231,9 @@ fn check_for_topic(topic: &Topic, entry: &Entry) -> Result<Option<String>, Servi
             Err(errors::invalid("The MessageGroupId parameter is required for FIFO topics"))
         }
         (true, Some(id)) => Ok(Some(id.clone())),
-        (true, None) if topic.is("ContentBasedDeduplication") => {
-            Ok(Some(Sha256::digest(entry.message.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()))
-        }
+        (true, None) if topic.is("ContentBasedDeduplication") => Ok(Some(
+            Sha256::digest(entry.message.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+        )),
         (true, None) => Err(errors::invalid(
             "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
         )),
@@ -213,7 +245,8 @@ fn send(transaction: &mut Transaction<'_>, topic: &Topic, prepared: Prepared) ->
     let Prepared { mut message, wanted_by, delivery_ids } = prepared;
     let mut answer = json!({ "MessageId": message.id });
     if let (Some(id), Some(group)) = (message.deduplication_id.clone(), message.group.clone()) {
-        let per_group = topic.attributes.get("FifoThroughputScope").is_some_and(|scope| scope == "MessageGroup");
+        let per_group =
+            topic.attributes.get("FifoThroughputScope").is_some_and(|scope| scope == "MessageGroup");
         let (owner, scope) = (topic.address.arn(), if per_group { group.as_str() } else { "" });
         if let Some(earlier) = DEDUPLICATION.find(transaction, &owner, scope, &id, message.published)? {
             return Ok(earlier);
@@ -224,7 +257,13 @@ fn send(transaction: &mut Transaction<'_>, topic: &Topic, prepared: Prepared) ->
         DEDUPLICATION.remember(transaction, &owner, scope, &id, message.published, answer.clone())?;
     }
     for (subscription, id) in wanted_by.iter().zip(delivery_ids) {
-        delivery::add(transaction, subscription, delivery::Content::Notification(message.clone()), id, message.published)?;
+        delivery::add(
+            transaction,
+            subscription,
+            delivery::Content::Notification(message.clone()),
+            id,
+            message.published,
+        )?;
     }
     Ok(answer)
 }

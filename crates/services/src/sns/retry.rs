@@ -86,13 +86,17 @@ mod tests {
     #[test]
     fn phases() {
         let seconds = |policy: &Policy, failures: u64| policy.delay(failures).map(|delay| delay.as_secs());
-        let tries: Vec<_> = [1, 3, 4, 5, 6, 15, 16, 100_015, 100_016].map(|failures| seconds(&MANAGED, failures)).into();
+        let tries: Vec<_> =
+            [1, 3, 4, 5, 6, 15, 16, 100_015, 100_016].map(|failures| seconds(&MANAGED, failures)).into();
         let expected = [Some(0), Some(0), Some(1), Some(1), Some(1), Some(20), Some(20), Some(20), None];
         assert_eq!(tries, expected);
         let http = Policy::of("http", None, None);
         assert_eq!([1, 3, 4].map(|failures| seconds(&http, failures)), [Some(20), Some(20), None]);
         let own = r#"{"healthyRetryPolicy":{"numRetries":4,"numNoDelayRetries":1,"minDelayTarget":1,"maxDelayTarget":5}}"#;
         let own = Policy::of("https", Some(&own.to_owned()), None);
-        assert_eq!([1, 2, 3, 4, 5].map(|failures| seconds(&own, failures)), [Some(0), Some(1), Some(3), Some(5), None]);
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|failures| seconds(&own, failures)),
+            [Some(0), Some(1), Some(3), Some(5), None]
+        );
     }
 }

@@ -14,7 +14,12 @@ const SENT: &str = "sns.sms";
 const ATTRIBUTES: &str = "sns.sms-attributes";
 
 /// Notes a message to a number down.
-pub(super) fn send(transaction: &mut Transaction<'_>, context: &Context, number: &str, message: &Message) -> Result<(), StoreError> {
+pub(super) fn send(
+    transaction: &mut Transaction<'_>,
+    context: &Context,
+    number: &str,
+    message: &Message,
+) -> Result<(), StoreError> {
     let row = json!({
         "PhoneNumber": number,
         "MessageId": message.id,
@@ -22,7 +27,11 @@ pub(super) fn send(transaction: &mut Transaction<'_>, context: &Context, number:
         "Timestamp": message.published.as_seconds_f64(),
     });
     tracing::info!(number, "a text message was noted down and not sent");
-    transaction.put_json(SENT, key([context.account.as_str(), context.region.as_str(), number, &message.id]), &row)
+    transaction.put_json(
+        SENT,
+        key([context.account.as_str(), context.region.as_str(), number, &message.id]),
+        &row,
+    )
 }
 
 #[derive(Deserialize)]
@@ -34,7 +43,9 @@ pub(super) struct Number {
 /// `CheckIfPhoneNumberIsOptedOut`: nobody can opt out of what is not sent.
 pub(super) async fn is_opted_out(_: &Sns, _: &Context, input: Number) -> Outcome<Value> {
     if !subscription::is_phone_number(&input.phone_number) {
-        return Err(errors::invalid(format!("PhoneNumber Reason: {} is not valid", input.phone_number)).into());
+        return Err(
+            errors::invalid(format!("PhoneNumber Reason: {} is not valid", input.phone_number)).into()
+        );
     }
     Ok(json!({ "isOptedOut": false }))
 }
@@ -65,7 +76,8 @@ pub(super) struct GetAttributes {
 /// `GetSMSAttributes`
 pub(super) async fn get_attributes(_: &Sns, context: &Context, input: GetAttributes) -> Outcome<Value> {
     let row = key([context.account.as_str(), context.region.as_str()]);
-    let mut attributes: Map<String, Value> = context.store().read()?.get_json(ATTRIBUTES, row)?.unwrap_or_default();
+    let mut attributes: Map<String, Value> =
+        context.store().read()?.get_json(ATTRIBUTES, row)?.unwrap_or_default();
     attributes.retain(|name, _| input.attributes.is_empty() || input.attributes.contains(name));
     Ok(json!({ "attributes": attributes }))
 }

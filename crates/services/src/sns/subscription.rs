@@ -84,21 +84,27 @@ pub(super) fn check_endpoint(topic: &Address, protocol: &str, endpoint: &str) ->
             Some((scheme, rest)) if scheme == protocol && !rest.is_empty() => {}
             _ => return wrong("Endpoint must match the specified protocol"),
         },
-        "email" | "email-json" if endpoint.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty()) => {
+        "email" | "email-json"
+            if endpoint.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty()) =>
+        {
             return wrong("Email address");
         }
         "sms" if !is_phone_number(endpoint) => return wrong(&format!("Invalid SMS endpoint: {endpoint}")),
         "sqs" if !is_arn_of("sqs") => return wrong("SQS endpoint ARN"),
         "lambda" if !is_arn_of("lambda") => return wrong("Lambda endpoint ARN"),
         "email" | "email-json" | "sms" | "sqs" | "lambda" => {}
-        "application" | "firehose" => return Err(errors::not_built(&format!("subscriptions of the protocol {protocol}"))),
+        "application" | "firehose" => {
+            return Err(errors::not_built(&format!("subscriptions of the protocol {protocol}")));
+        }
         _ => return wrong(&format!("Amazon SNS does not support this protocol string: {protocol}")),
     }
     if topic.is_fifo() && protocol != "sqs" {
         return wrong(&format!("Invalid protocol type: {protocol}"));
     }
     if !topic.is_fifo() && protocol == "sqs" && endpoint.ends_with(".fifo") {
-        return wrong("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics");
+        return wrong(
+            "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics",
+        );
     }
     Ok(())
 }
@@ -108,5 +114,8 @@ pub(super) fn is_phone_number(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     text.starts_with('+')
         && (4..=15).contains(&digits)
-        && text.bytes().skip(1).all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b' ' | b'/' | b'(' | b')'))
+        && text
+            .bytes()
+            .skip(1)
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b' ' | b'/' | b'(' | b')'))
 }

@@ -96,13 +96,15 @@ pub(super) async fn confirm(_: &Sns, context: &Context, input: Confirm) -> Outco
         topic.load(transaction)?;
         let rows = transaction.scan_json::<Subscription>(SUBSCRIPTIONS, topic.key(), usize::MAX)?;
         let holds = |subscription: &Subscription| {
-            subscription.token == input.token && (subscription.confirmed || now.since(subscription.created) < TOKEN_LIFE)
+            subscription.token == input.token
+                && (subscription.confirmed || now.since(subscription.created) < TOKEN_LIFE)
         };
         let found = rows.into_iter().map(|(_, subscription)| subscription).find(holds);
         let mut subscription = found.ok_or_else(|| errors::invalid("Token"))?;
         if !subscription.confirmed {
             subscription.confirmed = true;
-            subscription.authenticated = signed_in && input.authenticate_on_unsubscribe.as_deref() == Some("true");
+            subscription.authenticated =
+                signed_in && input.authenticate_on_unsubscribe.as_deref() == Some("true");
             subscription.save(transaction)?;
         }
         Ok(json!({ "SubscriptionArn": subscription.arn() }))
@@ -190,7 +192,9 @@ pub(super) async fn set_attributes(_: &Sns, context: &Context, input: SetAttribu
         let mut changed = BTreeMap::from([(input.attribute_name.clone(), input.attribute_value.clone())]);
         // A policy is judged by the scope that it will have, and a scope by the policy that is there.
         for name in ["FilterPolicy", "FilterPolicyScope"] {
-            if let (true, Some(present)) = (input.attribute_name.starts_with("Filter"), subscription.attributes.get(name)) {
+            if let (true, Some(present)) =
+                (input.attribute_name.starts_with("Filter"), subscription.attributes.get(name))
+            {
                 changed.entry(name.to_owned()).or_insert_with(|| present.clone());
             }
         }

@@ -37,7 +37,8 @@ pub(super) struct Named {
 
 /// `ListTagsForResource`
 pub(super) async fn list(_: &Sns, context: &Context, input: Named) -> Outcome<Value> {
-    let topic = address(&input.resource_arn)?.find(&context.store().read()?).map_err(|_| errors::no_resource())?;
+    let topic =
+        address(&input.resource_arn)?.find(&context.store().read()?).map_err(|_| errors::no_resource())?;
     Ok(json!({ "Tags": crate::properties::tag_list(&topic.tags) }))
 }
 

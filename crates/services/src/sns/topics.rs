@@ -31,7 +31,8 @@ pub(super) async fn create(_: &Sns, context: &Context, input: Create) -> Outcome
     }
     let fifo = input.attributes.get("FifoTopic").is_some_and(|value| value == "true");
     check_name(&input.name, fifo)?;
-    let address = Address { account: context.account.clone(), region: context.region.clone(), name: input.name };
+    let address =
+        Address { account: context.account.clone(), region: context.region.clone(), name: input.name };
     for (name, value) in &input.attributes {
         attributes::check_topic(&address, name, value, true)?;
     }
@@ -40,7 +41,9 @@ pub(super) async fn create(_: &Sns, context: &Context, input: Create) -> Outcome
         if let Some(topic) = transaction.get_json::<Topic>(TOPICS, address.key())? {
             let has = attributes::of_topic(&topic, &[]);
             let same = |(name, value): (&String, &String)| {
-                has.get(name).is_some_and(|has| has == value) || (name == "FifoTopic" && value == "false") || value.is_empty()
+                has.get(name).is_some_and(|has| has == value)
+                    || (name == "FifoTopic" && value == "false")
+                    || value.is_empty()
             };
             if !wanted.iter().all(same) {
                 let message = "Attributes Reason: Topic already exists with different attributes";
@@ -67,7 +70,8 @@ pub(super) async fn create(_: &Sns, context: &Context, input: Create) -> Outcome
 fn check_name(name: &str, fifo: bool) -> Result<(), ServiceError> {
     let stem = name.strip_suffix(".fifo");
     let fits = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     match stem {
         Some(stem) if fifo && fits(stem) && name.len() <= 256 => Ok(()),
@@ -108,7 +112,8 @@ pub(super) struct List {
 pub(super) async fn list(_: &Sns, context: &Context, input: List) -> Outcome<Value> {
     let prefix = key([context.account.as_str(), context.region.as_str()]);
     let rows = context.store().read()?.scan_json::<Topic>(TOPICS, prefix, usize::MAX)?;
-    let topics: Vec<Value> = rows.into_iter().map(|(_, topic)| json!({ "TopicArn": topic.address.arn() })).collect();
+    let topics: Vec<Value> =
+        rows.into_iter().map(|(_, topic)| json!({ "TopicArn": topic.address.arn() })).collect();
     let (page, next) = crate::page::of(topics, PAGE, input.next_token.as_deref());
     Ok(json!({ "Topics": page, "NextToken": next }))
 }
