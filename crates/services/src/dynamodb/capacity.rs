@@ -1,8 +1,8 @@
 //! What a request consumes, as `ConsumedCapacity` tells it.
 //!
-//! Only told, never limited: nothing is throttled here. Keeps true: a write counts four times what the unit is smaller
-//! than a read's, and an index counts what it has of an item.
-//! Rows: "DynamoDB read and write operations: capacity unit consumption" in the developer guide.
+//! Only told, never limited: nothing is throttled here. Keeps true: reads count blocks of 4 KB and writes of 1 KB, and an
+//! index counts what it has of an item.
+//! Source: "DynamoDB read and write operations: capacity unit consumption" in the developer guide.
 
 use super::table::{Index, Table};
 use aloft_lang::expression::Item;

@@ -2,7 +2,7 @@
 //!
 //! Keeps true: a property that would change what a program sees is done or refused; one that only tunes the provider's
 //! machinery is taken and has no effect.
-//! Rows: "AWS::DynamoDB::Table" in the CloudFormation user guide.
+//! Source: "AWS::DynamoDB::Table" in the CloudFormation user guide.
 
 use super::NAME;
 use crate::properties::{tag_list, tags};

@@ -2,7 +2,7 @@
 //!
 //! Keeps true: nothing but text and placeholders comes out of here; what the words mean is decided in one place only,
 //! by the expressions.
-//! Rows: "Legacy conditional parameters" in the developer guide.
+//! Source: "Legacy conditional parameters" in the developer guide.
 
 use super::error::{Result, invalid, invalid_values};
 use super::request::Expressions;
