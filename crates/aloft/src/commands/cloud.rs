@@ -1,0 +1,184 @@
+//! `aloft cloud`: start, stop, status, reset.
+
+use crate::cli::{Cloud, CloudStart};
+use crate::cloud::{self, Running};
+use crate::failure::Mistakes;
+use crate::terminal::Terminal;
+use aloft_base::{Clock, Ids};
+use aloft_engine::{Engine, Options, StartError};
+use aloft_store::{Store, StoreError};
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub async fn run(command: &Cloud, terminal: &Terminal) -> anyhow::Result<()> {
+    match command {
+        Cloud::Start(options) => start(options, terminal).await,
+        Cloud::Stop => stop(terminal).await,
+        Cloud::Status { json } => status(terminal, *json).await,
+        Cloud::Reset => reset(terminal).await,
+    }
+}
+
+/// Runs the cloud in this process until it is told to end, or with `--detach` in another.
+pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<()> {
+    if let Some(cloud) = cloud::running()
+        && cloud::health(&cloud).await.is_some()
+    {
+        let message = format!("a local cloud runs already at {} (process {})", cloud.endpoint, cloud.pid);
+        return Err(Mistakes::plain(
+            "CLOUD_RUNS",
+            message,
+            "stop it with `aloft cloud stop`, or set ALOFT_HOME for a second one",
+        ));
+    }
+    if options.detach {
+        let cloud = cloud::start_detached(&arguments(options)).await?;
+        terminal.success(&format!("The local cloud runs at {}", cloud.endpoint));
+        return Ok(());
+    }
+    if std::env::var_os("ALOFT_DETACHED").is_some() {
+        // No signal of the terminal that started it shall reach it.
+        rustix::process::setsid().context("cannot leave the terminal")?;
+    }
+    // Before anything can be recorded that a signal should remove.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let data = options.data.clone().unwrap_or_else(|| cloud::home().join("cloud"));
+    let store = if options.ephemeral { Store::ephemeral() } else { Store::open(&data) };
+    let store = store.map_err(|error| explain_store(&error))?;
+    let scratch = if options.ephemeral {
+        std::env::temp_dir().join(format!("aloft-{}", Ids::random().hex(12)))
+    } else {
+        data.join("scratch")
+    };
+    let engine_options = Options {
+        host: options.host,
+        port: options.port,
+        scratch: scratch.clone(),
+        require_credentials: !options.host.is_loopback(),
+        environment_idle: Duration::from_secs(options.idle_seconds),
+        ..Options::default()
+    };
+    let engine =
+        Engine::start(engine_options, Clock::system(), Ids::random(), store, aloft_services::all()).await;
+    let engine = engine.map_err(|error| explain_start(&error))?;
+    cloud::record(&engine.endpoint(), (!options.ephemeral).then_some(data.as_path()))?;
+    terminal.say(&format!("The local cloud runs at {}", engine.endpoint()));
+    terminal.detail(&format!(
+        "State: {}",
+        if options.ephemeral { "in memory".to_owned() } else { data.display().to_string() }
+    ));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    terminal.say("Stopping the local cloud");
+    engine.stop().await;
+    if options.ephemeral {
+        drop(std::fs::remove_dir_all(&scratch));
+    }
+    cloud::forget();
+    Ok(())
+}
+
+fn arguments(options: &CloudStart) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--port={}", options.port),
+        format!("--host={}", options.host),
+        format!("--idle-seconds={}", options.idle_seconds),
+    ];
+    // The cloud's process has another working directory.
+    arguments.extend(
+        options
+            .data
+            .iter()
+            .filter_map(|data| std::path::absolute(data).ok())
+            .map(|data| format!("--data={}", data.display())),
+    );
+    arguments.extend(options.ephemeral.then(|| "--ephemeral".to_owned()));
+    arguments
+}
+
+fn explain_start(error: &StartError) -> anyhow::Error {
+    let help = match error {
+        StartError::Listen { .. } => "choose another port with --port, or end what listens there",
+        StartError::Directory { .. } => "choose another place with --data",
+        StartError::Store(_) | StartError::Service { .. } => "see the log above",
+    };
+    Mistakes::plain("CLOUD_DID_NOT_START", error.to_string(), help)
+}
+
+fn explain_store(error: &StoreError) -> anyhow::Error {
+    let help = match error {
+        StoreError::InUse(_) => {
+            "stop the other cloud with `aloft cloud stop`, or choose another place with --data"
+        }
+        _ => "choose another place with --data, or keep nothing with --ephemeral",
+    };
+    Mistakes::plain("CLOUD_DID_NOT_START", error.to_string(), help)
+}
+
+async fn stop(terminal: &Terminal) -> anyhow::Result<()> {
+    let Some(cloud) = cloud::running() else {
+        terminal.skipped("The local cloud does not run");
+        return Ok(());
+    };
+    terminal.progress("Stopping the local cloud");
+    cloud::stop(&cloud).await?;
+    terminal.success("The local cloud has stopped");
+    Ok(())
+}
+
+async fn status(terminal: &Terminal, as_json: bool) -> anyhow::Result<()> {
+    let running = cloud::running();
+    let health = match &running {
+        Some(cloud) => cloud::health(cloud).await,
+        None => None,
+    };
+    if as_json {
+        terminal.print(&serde_json::to_string_pretty(&status_json(running.as_ref(), health.as_ref()))?);
+    } else {
+        terminal.print(&status_text(running.as_ref(), health.as_ref()));
+    }
+    Ok(())
+}
+
+fn status_json(running: Option<&Running>, health: Option<&Value>) -> Value {
+    json!({
+        "running": health.is_some(),
+        "endpoint": running.map(|cloud| &cloud.endpoint),
+        "pid": running.map(|cloud| cloud.pid),
+        "data": running.and_then(|cloud| cloud.data.as_ref()),
+        "version": health.map(|health| &health["version"]),
+        "services": health.map(|health| &health["services"]),
+    })
+}
+
+fn status_text(running: Option<&Running>, health: Option<&Value>) -> String {
+    let (Some(cloud), Some(health)) = (running, health) else {
+        return "stopped".to_owned();
+    };
+    let services: Vec<&str> =
+        health["services"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let state = cloud.data.as_ref().map_or_else(|| "in memory".to_owned(), |data| data.display().to_string());
+    format!(
+        "running\nendpoint: {}\nprocess: {}\nstate: {state}\nservices: {}",
+        cloud.endpoint,
+        cloud.pid,
+        services.join(", ")
+    )
+}
+
+async fn reset(terminal: &Terminal) -> anyhow::Result<()> {
+    let Some(cloud) = cloud::running() else {
+        return Err(Mistakes::plain(
+            "CLOUD_STOPPED",
+            "the local cloud does not run",
+            "start it with `aloft cloud start`",
+        ));
+    };
+    cloud::exchange(&cloud.endpoint, "POST", "/_aloft/reset").await?;
+    terminal.success("The local cloud is empty");
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The commands, a file each.
+
+mod cloud;
+mod deploy;
+mod deploy_function;
+mod info;
+mod invoke;
+mod invoke_local;
+mod logs;
+mod package;
+mod print;
+mod remove;
+
+use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, Invoke, InvokeWhat};
+use crate::failure::AlreadyShown;
+use crate::session::Session;
+use crate::terminal::Terminal;
+
+/// Runs a command until it ends or the user interrupts it.
+pub async fn run(cli: Cli, terminal: &'static Terminal) -> anyhow::Result<()> {
+    if let Command::Cloud(Cloud::Start(start)) = &cli.command {
+        // A cloud in the foreground ends in its own way.
+        return cloud::start(start, terminal).await;
+    }
+    tokio::select! {
+        result = dispatch(&cli, terminal) => result,
+        _ = tokio::signal::ctrl_c() => {
+            terminal.clear();
+            terminal.say(interrupted(&cli.command));
+            Err(AlreadyShown.into())
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> {
+    if let Command::Cloud(command) = &cli.command {
+        return cloud::run(command, terminal).await;
+    }
+    let mut session = Session::load(cli, terminal).await?;
+    match &cli.command {
+        Command::Cloud(_) => Ok(()),
+        Command::Deploy(Deploy { what: Some(DeployWhat::Function(options)), .. }) => {
+            deploy_function::run(&mut session, options).await
+        }
+        Command::Deploy(options) => deploy::run(session, options).await,
+        Command::Info(options) => info::run(&mut session, options).await,
+        Command::Invoke(Invoke { what: Some(InvokeWhat::Local(options)), .. }) => {
+            invoke_local::run(&mut session, options).await
+        }
+        Command::Invoke(options) => invoke::run(&mut session, options).await,
+        Command::Logs(options) => logs::run(&mut session, options).await,
+        Command::Package(options) => package::run(session, options).await,
+        Command::Print(options) => print::run(&session, options),
+        Command::Remove => remove::run(&mut session).await,
+    }
+}
+
+fn interrupted(command: &Command) -> &'static str {
+    match command {
+        Command::Deploy(_) | Command::Remove => {
+            "\nInterrupted. What the cloud has begun it goes on with: see `aloft info`."
+        }
+        _ => "\nInterrupted.",
+    }
+}

@@ -1,0 +1,220 @@
+//! The deployment of a service to AWS, or to what speaks its APIs: the steps that `package` and `deploy` share.
+
+pub mod stack;
+mod upload;
+
+use crate::failure::{Mistakes, warn};
+use crate::lifecycle::Step;
+use crate::session::Session;
+use crate::steps;
+use aloft_compile::{CompileOptions, Compiled};
+use aloft_package::Artifacts;
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CREATE_TEMPLATE: &str = "cloudformation-template-create-stack.json";
+const UPDATE_TEMPLATE: &str = "cloudformation-template-update-stack.json";
+const STATE: &str = "serverless-state.json";
+
+/// A deployment on its way.
+pub struct Deployment {
+    /// The service and its cloud.
+    pub session: Session,
+    /// `--force`
+    pub force: bool,
+    /// `--enforce-hash-update`
+    pub enforce_hash_update: bool,
+    /// Nothing had to be done.
+    pub unchanged: bool,
+    /// Where the package is.
+    directory: PathBuf,
+    minify: bool,
+    artifacts: Artifacts,
+    package: Option<Package>,
+    /// The deployment bucket.
+    bucket: String,
+}
+
+/// What is uploaded.
+struct Package {
+    create_template: Value,
+    update_template: Value,
+    state: Value,
+    artifact_directory: String,
+    /// The zips.
+    files: Vec<PathBuf>,
+}
+
+/// What `package` does.
+pub static PACKAGE: &[Step<Deployment>] = steps![Deployment;
+    "package:cleanup" => clean,
+    "package:createDeploymentArtifacts" => make_artifacts,
+    "package:compileFunctions" => compile,
+    "package:finalize" => write_package,
+];
+
+/// What `deploy` does with a package.
+pub static DEPLOY: &[Step<Deployment>] = steps![Deployment;
+    "aws:deploy:deploy:createStack" => stack::create,
+    "aws:deploy:deploy:checkForChanges" => upload::check_for_changes,
+    "aws:deploy:deploy:uploadArtifacts" => upload::upload,
+    "aws:deploy:deploy:validateTemplate" => stack::validate,
+    "aws:deploy:deploy:updateStack" => stack::update,
+    "aws:deploy:finalize:cleanup" => upload::remove_old,
+];
+
+impl Deployment {
+    /// A deployment that packages into a directory.
+    pub fn new(session: Session, directory: PathBuf, minify: bool) -> Self {
+        Self {
+            session,
+            force: false,
+            enforce_hash_update: false,
+            unchanged: false,
+            directory,
+            minify,
+            artifacts: Artifacts::default(),
+            package: None,
+            bucket: String::new(),
+        }
+    }
+
+    /// Bytes of a function's zip.
+    pub fn size_of(&self, function: &str) -> Option<u64> {
+        self.artifacts.functions.get(function).map(|artifact| artifact.size)
+    }
+
+    fn package(&self) -> anyhow::Result<&Package> {
+        self.package.as_ref().context("there is no package")
+    }
+
+    /// Takes what an earlier `package --package` made.
+    pub fn read_package(&mut self) -> anyhow::Result<()> {
+        let read = |name: &str| -> anyhow::Result<Value> {
+            let path = self.directory.join(name);
+            let text = fs::read_to_string(&path).map_err(|error| {
+                let message = format!("cannot read {}: {error}", path.display());
+                Mistakes::plain("PACKAGE_NOT_FOUND", message, "make it with `aloft package --package DIR`")
+            })?;
+            serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+        };
+        let (create_template, update_template, state) =
+            (read(CREATE_TEMPLATE)?, read(UPDATE_TEMPLATE)?, read(STATE)?);
+        let artifact_directory = state["package"]["artifactDirectoryName"]
+            .as_str()
+            .context("the package's state names no directory")?;
+        let artifact_directory = artifact_directory.to_owned();
+        let is_zip = |path: &PathBuf| {
+            path.extension().is_some_and(|extension| extension == "zip" || extension == "jar")
+        };
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(&self.directory)?.flatten().map(|entry| entry.path()).filter(is_zip).collect();
+        files.sort();
+        self.package = Some(Package { create_template, update_template, state, artifact_directory, files });
+        Ok(())
+    }
+
+    fn mistakes(&self, diagnostics: Vec<aloft_diag::Diagnostic>) -> anyhow::Error {
+        Mistakes { diagnostics, sources: self.session.service.sources.clone() }.into()
+    }
+}
+
+/// Removes an earlier package: only the files that a package has.
+async fn clean(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let directory = &deployment.directory;
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    for entry in fs::read_dir(directory)?.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let is_ours = [CREATE_TEMPLATE, UPDATE_TEMPLATE, STATE].iter().any(|ours| name == *ours);
+        if is_ours || path.extension().is_some_and(|extension| extension == "zip") {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+async fn make_artifacts(deployment: &mut Deployment) -> anyhow::Result<()> {
+    deployment.session.terminal.progress("Packaging");
+    let packed = aloft_package::package(&deployment.session.service, &deployment.directory);
+    let artifacts = packed.map_err(|errors| deployment.mistakes(errors))?;
+    warn(deployment.session.terminal, &artifacts.warnings, &deployment.session.service.sources);
+    if let Some(remote) = artifacts.functions.values().find(|artifact| artifact.remote.is_some()) {
+        let message = format!("the artifact {} lies in S3, which is not built", remote.file_name());
+        return Err(Mistakes::plain("NOT_BUILT", message, "name a file in `package.artifact`"));
+    }
+    deployment.artifacts = artifacts;
+    Ok(())
+}
+
+async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let options = CompileOptions {
+        now: deployment.session.clock.now(),
+        enforce_hash_update: deployment.enforce_hash_update,
+        ..CompileOptions::default()
+    };
+    let service = &deployment.session.service;
+    let compiled = aloft_compile::aws::compile(service, &deployment.artifacts, &options);
+    let compiled: Compiled = compiled.map_err(|errors| deployment.mistakes(errors))?;
+    warn(deployment.session.terminal, &compiled.warnings, &deployment.session.service.sources);
+    if compiled.needs_custom_resources {
+        let message =
+            "existing buckets, user pools and event buses need a custom resource, which is not built";
+        return Err(Mistakes::plain(
+            "NOT_BUILT",
+            message,
+            "let the service make the bucket, without `existing: true`",
+        ));
+    }
+    let Artifacts { functions, service, layers, .. } = &deployment.artifacts;
+    let all = functions.values().chain(service).chain(layers.values());
+    let mut files: Vec<PathBuf> = all.map(|artifact| artifact.path.clone()).collect();
+    files.sort();
+    files.dedup();
+    deployment.bucket = compiled.deployment_bucket.as_ref().and_then(bucket_name).unwrap_or_default();
+    deployment.package = Some(Package {
+        create_template: compiled.create_template,
+        update_template: compiled.update_template,
+        state: compiled.state,
+        artifact_directory: compiled.artifact_directory,
+        files,
+    });
+    Ok(())
+}
+
+fn bucket_name(setting: &Value) -> Option<String> {
+    setting.as_str().or_else(|| setting.get("name")?.as_str()).map(str::to_owned)
+}
+
+async fn write_package(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let package = deployment.package()?;
+    for (name, value) in [
+        (CREATE_TEMPLATE, &package.create_template),
+        (UPDATE_TEMPLATE, &package.update_template),
+        (STATE, &package.state),
+    ] {
+        write_json(&deployment.directory.join(name), value, deployment.minify)?;
+    }
+    Ok(())
+}
+
+fn write_json(path: &Path, value: &Value, minify: bool) -> anyhow::Result<()> {
+    let text = if minify { value.to_string() } else { serde_json::to_string_pretty(value)? };
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The stack's tags: the provider's, and the stage.
+fn stack_tags(session: &Session) -> Value {
+    let provider = session.service.provider();
+    let mut tags = serde_json::Map::new();
+    tags.insert("STAGE".to_owned(), json!(session.service.stage));
+    for section in ["tags", "stackTags"] {
+        for (key, value) in provider.get(section).and_then(Value::as_object).into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            tags.insert(key.clone(), json!(text));
+        }
+    }
+    tags.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}

@@ -1,0 +1,160 @@
+//! What most commands begin with: the loaded service, and the cloud that it is for.
+
+use crate::cli::{Cli, Common};
+use crate::failure::{Mistakes, warn};
+use crate::terminal::Terminal;
+use crate::{cloud, variables};
+use aloft_base::{Clock, Region};
+use aloft_client::{Client, Credentials, CredentialsRequest, Endpoint, find_credentials};
+use aloft_config::{LoadRequest, Service};
+use aloft_diag::Diagnostic;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// A command's service and surroundings.
+pub struct Session {
+    /// The terminal.
+    pub terminal: &'static Terminal,
+    /// The loaded service.
+    pub service: Service,
+    /// Options of every command.
+    pub common: Common,
+    /// The environment, with what `.env` files add.
+    pub environment: HashMap<String, String>,
+    /// The clock.
+    pub clock: Clock,
+    client: Option<Client>,
+}
+
+impl Session {
+    /// Loads the service of the working directory.
+    pub async fn load(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<Self> {
+        let environment: HashMap<String, String> = std::env::vars().collect();
+        let clock = Clock::system();
+        if cli.common.local {
+            cloud::ensure_running(terminal).await?;
+        }
+        let request_environment = environment.clone();
+        let variables = variables::Cloud::new(cli.common.clone(), environment, clock.clone());
+        let (options, config, command) = (cli.options(), cli.common.config.clone(), cli.command_name());
+        let (directory, load_clock) = (std::env::current_dir()?, clock.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            aloft_config::load(LoadRequest {
+                directory,
+                config,
+                options,
+                environment: request_environment,
+                cloud: Some(&variables),
+                command,
+                clock: load_clock,
+            })
+        })
+        .await?
+        .map_err(Mistakes::from)?;
+        let provider = loaded.service.provider().get("name").and_then(Value::as_str).unwrap_or("aws");
+        if !aloft_compile::PROVIDERS.contains(&provider) {
+            let message = format!("provider `{provider}` is not built yet");
+            let span = loaded.service.span("provider.name");
+            let known = aloft_compile::PROVIDERS.join(", ");
+            let diagnostic = Diagnostic::error("UNSUPPORTED_PROVIDER", message)
+                .at_opt(span, "")
+                .help(format!("providers that are: {known}"));
+            return Err(Mistakes::one(diagnostic, &loaded.service.sources));
+        }
+        warn(terminal, &loaded.warnings, &loaded.service.sources);
+        let (service, environment) = (loaded.service, loaded.environment);
+        Ok(Self { terminal, service, common: cli.common.clone(), environment, clock, client: None })
+    }
+
+    /// A client of the service's cloud: the local one, the one at `AWS_ENDPOINT_URL` or `provider.endpoint`, or AWS.
+    pub fn client(&mut self) -> anyhow::Result<Client> {
+        if let Some(client) = &self.client {
+            return Ok(client.clone());
+        }
+        let provider = self.service.provider();
+        let text = |name: &str| provider.get(name).and_then(Value::as_str).map(str::to_owned);
+        let client = connect(
+            &self.common,
+            &self.environment,
+            &self.service.stage,
+            &self.service.region,
+            (text("profile"), text("endpoint")),
+            &self.clock,
+        )?;
+        Ok(self.client.insert(client).clone())
+    }
+
+    /// `.serverless`, or the directory that `--package` names.
+    pub fn package_directory(&self, named: Option<&PathBuf>) -> PathBuf {
+        match named {
+            Some(path) => self.service.directory.join(path),
+            None => self.service.directory.join(".serverless"),
+        }
+    }
+
+    /// `provider.stackName`, else `<service>-<stage>`.
+    pub fn stack_name(&self) -> String {
+        let named = self.service.provider().get("stackName").and_then(Value::as_str);
+        named.map_or_else(|| format!("{}-{}", self.service.name, self.service.stage), str::to_owned)
+    }
+
+    /// The deployed name of a function, or the error for one that the service does not have.
+    pub fn function_name(&self, key: &str) -> anyhow::Result<String> {
+        let function = self.service.functions().get(key);
+        let name =
+            function.and_then(|function| function.get("name")).and_then(Value::as_str).map(str::to_owned);
+        name.ok_or_else(|| {
+            let keys: Vec<&str> = self.service.functions().keys().map(String::as_str).collect();
+            let message = format!("Function \"{key}\" doesn't exist in this Service");
+            let help = if keys.is_empty() {
+                "the service has no functions".to_owned()
+            } else {
+                format!("functions: {}", keys.join(", "))
+            };
+            Mistakes::plain("FUNCTION_MISSING_IN_SERVICE", message, help)
+        })
+    }
+}
+
+/// A client of the cloud that options and environment name.
+pub fn connect(
+    common: &Common,
+    environment: &HashMap<String, String>,
+    stage: &str,
+    region: &str,
+    (profile, endpoint): (Option<String>, Option<String>),
+    clock: &Clock,
+) -> anyhow::Result<Client> {
+    let region = Region::new(region).ok_or_else(|| {
+        Mistakes::plain("INVALID_REGION", format!("`{region}` is no region"), "regions look like us-east-1")
+    })?;
+    let local = common.local.then(cloud::running).flatten();
+    let address = local
+        .map(|cloud| cloud.endpoint)
+        .or_else(|| environment.get("AWS_ENDPOINT_URL").cloned())
+        .or(endpoint);
+    let endpoint = Endpoint::new(address.as_deref());
+    let request = CredentialsRequest {
+        profile_option: common.aws_profile.clone(),
+        provider_profile: profile,
+        stage: stage.to_owned(),
+        environment: environment.clone(),
+    };
+    let credentials = match find_credentials(&request) {
+        Ok(credentials) if !common.local => credentials,
+        Err(error) if endpoint.is_aws() => {
+            return Err(Mistakes::plain(
+                error.code(),
+                error.to_string(),
+                "see `aws configure`, or add --local",
+            ));
+        }
+        _ => Credentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+            session_token: None,
+        },
+    };
+    Ok(Client::new(endpoint, region, credentials, clock.clone()))
+}
