@@ -325,13 +325,8 @@ pub fn rewritten(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
             .to_str()
             .is_some_and(|text| text == "-f" || text == "--function" || text.starts_with("--function="))
     };
-    let deploy = arguments
-        .iter()
-        .skip(1)
-        .position(|argument| !argument.to_string_lossy().starts_with('-'))
-        .map(|at| at + 1);
+    let deploy = arguments.iter().position(|argument| argument == "deploy");
     if let Some(at) = deploy
-        && arguments[at] == "deploy"
         && arguments.get(at + 1).is_none_or(|next| next != "function")
         && arguments.iter().any(is_function)
     {

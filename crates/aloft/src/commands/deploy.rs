@@ -15,6 +15,7 @@ pub async fn run(session: Session, options: &Deploy) -> anyhow::Result<()> {
     terminal.say(&format!("\nDeploying {} to stage {} ({})", service.name, service.stage, service.region));
     let directory = session.package_directory(options.package.as_ref());
     let mut deployment = Deployment::new(session, directory, options.minify_template);
+    deployment.refuses_missing_handlers = deployment.session.common.local;
     deployment.force = options.force;
     deployment.enforce_hash_update = options.enforce_hash_update;
     if options.package.is_some() {

@@ -8,6 +8,7 @@ use crate::lifecycle::Step;
 use crate::session::Session;
 use crate::steps;
 use aloft_compile::{CompileOptions, Compiled};
+use aloft_diag::{Diagnostic, Severity};
 use aloft_package::Artifacts;
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -26,6 +27,9 @@ pub struct Deployment {
     pub force: bool,
     /// `--enforce-hash-update`
     pub enforce_hash_update: bool,
+    /// A function without its handler's file is not deployed: the local cloud could only fail to run it. The original
+    /// does not look, so elsewhere it is a warning.
+    pub refuses_missing_handlers: bool,
     /// Nothing had to be done.
     pub unchanged: bool,
     /// Where the package is.
@@ -72,6 +76,7 @@ impl Deployment {
             session,
             force: false,
             enforce_hash_update: false,
+            refuses_missing_handlers: false,
             unchanged: false,
             directory,
             minify,
@@ -116,7 +121,7 @@ impl Deployment {
         Ok(())
     }
 
-    fn mistakes(&self, diagnostics: Vec<aloft_diag::Diagnostic>) -> anyhow::Error {
+    fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> anyhow::Error {
         Mistakes { diagnostics, sources: self.session.service.sources.clone() }.into()
     }
 }
@@ -140,6 +145,12 @@ async fn make_artifacts(deployment: &mut Deployment) -> anyhow::Result<()> {
     deployment.session.terminal.progress("Packaging");
     let packed = aloft_package::package(&deployment.session.service, &deployment.directory);
     let artifacts = packed.map_err(|errors| deployment.mistakes(errors))?;
+    let is_missing = |warning: &&Diagnostic| warning.code == "HANDLER_FILE_NOT_FOUND";
+    let missing: Vec<Diagnostic> = artifacts.warnings.iter().filter(is_missing).cloned().collect();
+    if deployment.refuses_missing_handlers && !missing.is_empty() {
+        let error = |warning| Diagnostic { severity: Severity::Error, ..warning };
+        return Err(deployment.mistakes(missing.into_iter().map(error).collect()));
+    }
     warn(deployment.session.terminal, &artifacts.warnings, &deployment.session.service.sources);
     if let Some(remote) = artifacts.functions.values().find(|artifact| artifact.remote.is_some()) {
         let message = format!("the artifact {} lies in S3, which is not built", remote.file_name());
