@@ -252,7 +252,7 @@ fn sweep(parent: &Path) {
         for child in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
             let processes = fs::read_to_string(child.path().join("cgroup.procs")).unwrap_or_default();
             for pid in processes.lines().filter_map(|line| line.parse().ok()) {
-                crate::processes::kill(pid);
+                crate::processes::kill_and_wait(pid);
             }
             let _ = fs::remove_dir(child.path());
         }

@@ -14,6 +14,25 @@ pub(crate) fn kill(pid: u32) {
     }
 }
 
+/// Sends SIGKILL and waits, not for long, until the process has ended. It need not be a child.
+#[cfg(target_os = "linux")]
+pub(crate) fn kill_and_wait(pid: u32) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{PidfdFlags, pidfd_open};
+    const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+    let watched = to_pid(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    kill(pid);
+    if let Some(watched) = watched {
+        let _ = poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&PATIENCE));
+    }
+}
+
+/// Sends SIGKILL. Only Linux has groups whose members must be gone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn kill_and_wait(pid: u32) {
+    kill(pid);
+}
+
 /// Sends SIGKILL to a process group.
 pub(crate) fn kill_process_group(leader: u32) {
     if let Some(pid) = to_pid(leader) {

@@ -131,3 +131,32 @@ async fn what_cannot_start_leaves_nothing() {
     }
     sandbox.close();
 }
+
+/// What a predecessor left that was killed together with its name's process: groups, and processes in them.
+#[tokio::test]
+async fn leftovers_of_a_killed_predecessor_are_removed() {
+    let dead =
+        std::process::Command::new("true").spawn().and_then(|mut child| child.wait().map(|_| child.id()));
+    let dead = dead.expect("a process number").to_string();
+    let sandbox = Sandbox::open();
+    let own = format!("-{}-", std::process::id());
+    let mut left = Vec::new();
+    for directory in sandbox.group_directories() {
+        let name = directory.file_name().and_then(|it| it.to_str()).expect("a name");
+        let group = directory.with_file_name(name.replace(&own, &format!("-{dead}-")));
+        std::fs::create_dir_all(group.join("child")).expect("a group");
+        left.push(group);
+    }
+    let mut process = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
+    for group in &left {
+        std::fs::write(group.join("child/cgroup.procs"), process.id().to_string()).expect("it is moved");
+    }
+    let successor = Sandbox::open();
+    assert!(left.iter().all(|it| !it.exists()), "{left:?}");
+    if left.is_empty() {
+        process.kill().expect("it is there");
+    }
+    assert!(!process.wait().expect("it ends").success());
+    successor.close();
+    sandbox.close();
+}

@@ -28,6 +28,9 @@ use tokio::task::AbortHandle;
 const PROCESSES: u32 = 1024;
 const OPEN_FILES: u64 = 1024;
 
+/// How old a measurement of memory may be.
+const MEASURE_EVERY: Duration = Duration::from_millis(20);
+
 /// What all environments of this machine share.
 pub(crate) struct Setting {
     pub(crate) sandbox: Sandbox,
@@ -104,6 +107,7 @@ pub(crate) struct Environment {
     directory: PathBuf,
     started: Instant,
     initialized: Mutex<Option<oneshot::Receiver<Initialized>>>,
+    measured: Mutex<Option<(Instant, u32)>>,
     tasks: [AbortHandle; 2],
 }
 
@@ -152,6 +156,7 @@ impl Environment {
             directory,
             started,
             initialized: Mutex::new(Some(initialized)),
+            measured: Mutex::default(),
             tasks: [serving.abort_handle(), reading.abort_handle()],
         })
     }
@@ -234,10 +239,19 @@ impl Environment {
         self.jailed.exited().is_none()
     }
 
-    /// The most memory it ever had, in MB, rounded up.
+    /// The most memory it ever had, in MB, rounded up. Looking costs as much as a short handler, so an environment that
+    /// is called all the time is looked at now and then.
     pub(crate) fn peak_memory_mb(&self) -> u32 {
-        let mb = self.jailed.peak_memory().0.div_ceil(1024 * 1024);
-        u32::try_from(mb).unwrap_or(u32::MAX).min(self.spec.memory_mb)
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        match *measured {
+            Some((at, mb)) if at.elapsed() < MEASURE_EVERY && self.is_alive() => mb,
+            _ => {
+                let mb = self.jailed.peak_memory().0.div_ceil(1024 * 1024);
+                let mb = u32::try_from(mb).unwrap_or(u32::MAX).min(self.spec.memory_mb);
+                *measured = Some((Instant::now(), mb));
+                mb
+            }
+        }
     }
 
     /// Ends the whole tree and removes what the environment had. What it wrote last is in the log.

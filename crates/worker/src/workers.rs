@@ -1,17 +1,20 @@
-//! The pool: which environment runs an invocation, when one is started, reused, stopped.
+//! Who runs what: takes an environment for an invocation, starts one when there is none, stops those that are not used.
 //!
-//! All of its state is behind one lock that is never held across a wait. Keeps true: a busy environment belongs to
-//! exactly one task, which gives it back or removes it; counts and budgets include environments that are starting.
+//! Which environments there are is in `pool`, behind one lock that is never held across a wait. Keeps true: a busy
+//! environment belongs to exactly one task, which releases it.
 
 use crate::environment::{Environment, Init, Setting};
-use crate::function::{FunctionSpec, Invocation, InvokeError, LogSink, Outcome, TemporaryCredentials};
+use crate::function::{
+    FunctionError, FunctionSpec, Invocation, InvokeError, LogSink, Outcome, TemporaryCredentials,
+};
 use crate::invocation::{self, Before, Ran};
 use crate::logs::Logs;
+use crate::pool::{Budget, Pool, Status};
 use crate::report;
 use crate::runtimes::Installed;
-use aloft_base::{AccountId, Clock, Ids, Region, Timestamp};
+use aloft_base::{AccountId, Clock, Ids, Region};
 use aloft_sandbox::{Output, Sandbox};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,9 +27,6 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(20);
 /// How often idle environments are looked at, at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// What an environment counts for in the budget until it has been measured, in MB.
-const UNMEASURED_MB: u32 = 128;
-
 /// Gives a function the credentials of its role.
 pub type Credentials = dyn Fn(&FunctionSpec) -> TemporaryCredentials + Send + Sync;
 
@@ -52,59 +52,14 @@ pub struct WorkersOptions {
     pub credentials: Arc<Credentials>,
 }
 
-/// What an environment is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnvironmentState {
-    /// It initialises for its first invocation.
-    Starting,
-    /// It runs an invocation.
-    Busy,
-    /// It waits for one.
-    Idle,
-}
-
-/// One environment, as [`Workers::status`] shows it.
-#[derive(Debug, Clone)]
-pub struct EnvironmentStatus {
-    /// Whose function it is.
-    pub account: AccountId,
-    /// Where the function is.
-    pub region: Region,
-    /// The function's name.
-    pub function: String,
-    /// The function's version.
-    pub version: String,
-    /// Its log stream.
-    pub log_stream: String,
-    /// The number of its first process; 0 while it starts.
-    pub pid: u32,
-    /// What it does.
-    pub state: EnvironmentState,
-    /// The most memory it was seen to use, in MB; 0 before its first invocation has ended.
-    pub memory_mb: u32,
-    /// How many invocations it has run.
-    pub invocations: u64,
-    /// When it was last used.
-    pub last_used: Timestamp,
-}
-
-/// All environments, and what they count for in the memory budget.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// By function, then by age.
-    pub environments: Vec<EnvironmentStatus>,
-    /// In MB.
-    pub memory_mb: u64,
-}
-
 /// Runs functions. See the crate's documentation.
 pub struct Workers(Arc<Inner>);
 
 struct Inner {
     setting: Arc<Setting>,
+    init_limit: Duration,
     idle_timeout: Duration,
-    max_environments: usize,
-    memory_budget_mb: u64,
+    budget: Budget,
     credentials: Arc<Credentials>,
     pool: Mutex<Pool>,
     /// The number of environments became smaller.
@@ -113,49 +68,15 @@ struct Inner {
     wake: Arc<Notify>,
 }
 
-#[derive(Default)]
-struct Pool {
-    members: BTreeMap<u64, Member>,
-    /// Idle members by function, the most recently used last.
-    idle: HashMap<String, Vec<u64>>,
-    last: u64,
-    /// Environments that are no members any more but whose processes may not be gone yet.
-    stopping: usize,
-    closed: bool,
-}
-
-struct Member {
-    key: String,
-    spec: Arc<FunctionSpec>,
-    log_stream: String,
-    environment: Option<Arc<Environment>>,
-    state: EnvironmentState,
-    used_mb: u32,
-    invocations: u64,
-    last_used: Timestamp,
-    retired: bool,
-}
-
-impl Member {
-    /// What it counts for in the memory budget.
-    fn weight(&self) -> u64 {
-        u64::from(if self.used_mb > 0 { self.used_mb } else { self.spec.memory_mb.min(UNMEASURED_MB) })
-    }
-}
-
-enum Checkout {
-    Warm(u64, Arc<Environment>),
-    Cold(u64, String),
-}
-
-fn key(account: &AccountId, region: &Region, name: &str) -> String {
-    format!("{account}/{region}/{name}")
-}
-
 impl Workers {
     /// Empties the directory, looks at what the machine offers, and waits for work. Call it within a tokio runtime.
     /// A directory that cannot be written is logged here and refused at each invocation.
     pub fn start(options: WorkersOptions) -> Arc<Self> {
+        Self::start_with(options, INIT_LIMIT)
+    }
+
+    /// With another limit than Lambda's for the initialisation.
+    pub(crate) fn start_with(options: WorkersOptions, init_limit: Duration) -> Arc<Self> {
         let sandbox = Sandbox::open();
         let missing = sandbox.missing();
         if !missing.is_empty() {
@@ -179,9 +100,9 @@ impl Workers {
         }
         let inner = Arc::new(Inner {
             setting: Arc::new(setting),
+            init_limit,
             idle_timeout: options.idle_timeout,
-            max_environments: options.max_environments,
-            memory_budget_mb: options.memory_budget_mb,
+            budget: Budget { environments: options.max_environments, memory_mb: options.memory_budget_mb },
             credentials: options.credentials,
             pool: Mutex::default(),
             changed: Notify::new(),
@@ -208,17 +129,7 @@ impl Workers {
 
     /// Stops the environments of a function: idle ones now, busy ones after their invocation.
     pub fn retire(&self, account: &AccountId, region: &Region, name: &str) {
-        let key = key(account, region, name);
-        let mut stopped = Vec::new();
-        {
-            let mut pool = self.0.lock();
-            for id in pool.idle.remove(&key).unwrap_or_default() {
-                stopped.extend(pool.remove(id));
-            }
-            for member in pool.members.values_mut().filter(|member| member.key == key) {
-                member.retired = true;
-            }
-        }
+        let stopped = self.0.lock().retire(account, region, name);
         stopped.into_iter().for_each(|environment| self.0.stop(environment));
     }
 
@@ -230,47 +141,16 @@ impl Workers {
 
     /// What there is.
     pub fn status(&self) -> Status {
-        let pool = self.0.lock();
-        let mut members: Vec<&Member> = pool.members.values().collect();
-        members.sort_by(|a, b| a.key.cmp(&b.key));
-        let environments = members.into_iter().map(|member| EnvironmentStatus {
-            account: member.spec.account.clone(),
-            region: member.spec.region.clone(),
-            function: member.spec.name.clone(),
-            version: member.spec.version.clone(),
-            log_stream: member.log_stream.clone(),
-            pid: member.environment.as_ref().map_or(0, |it| it.jailed.pid()),
-            state: member.state,
-            memory_mb: member.used_mb,
-            invocations: member.invocations,
-            last_used: member.last_used,
-        });
-        Status { environments: environments.collect(), memory_mb: pool.memory() }
+        self.0.lock().status()
     }
 
     /// Ends everything, running invocations too, and waits until nothing is left.
     pub async fn shutdown(&self) {
-        let environments: Vec<Arc<Environment>> = {
-            let mut pool = self.0.lock();
-            pool.closed = true;
-            pool.idle.clear();
-            let idle: Vec<u64> = pool
-                .members
-                .iter()
-                .filter(|(_, it)| it.state == EnvironmentState::Idle)
-                .map(|(id, _)| *id)
-                .collect();
-            let mut stopped: Vec<_> = idle.into_iter().filter_map(|id| pool.remove(id)).collect();
-            // Whoever runs in the others removes them when he sees them dead.
-            let busy: Vec<_> = pool.members.values().filter_map(|it| it.environment.clone()).collect();
-            pool.stopping += busy.len();
-            stopped.extend(busy);
-            stopped
-        };
+        let environments = self.0.lock().close();
         environments.into_iter().for_each(|environment| self.0.stop(environment));
         loop {
             let changed = self.0.changed.notified();
-            if self.0.lock().is_empty() {
+            if self.0.lock().is_gone() {
                 break;
             }
             changed.await;
@@ -282,33 +162,9 @@ impl Workers {
     }
 }
 
-impl Pool {
-    fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.stopping == 0
-    }
-
-    fn memory(&self) -> u64 {
-        self.members.values().map(Member::weight).sum()
-    }
-
-    /// Takes a member out. Whoever gets the environment must stop it: it is counted as stopping.
-    fn remove(&mut self, id: u64) -> Option<Arc<Environment>> {
-        let member = self.members.remove(&id)?;
-        if let Some(idle) = self.idle.get_mut(&member.key) {
-            idle.retain(|it| *it != id);
-            if idle.is_empty() {
-                self.idle.remove(&member.key);
-            }
-        }
-        self.stopping += usize::from(member.environment.is_some());
-        member.environment
-    }
-
-    /// The idle member that was used the longest ago.
-    fn oldest_idle(&self) -> Option<u64> {
-        let idle = self.members.iter().filter(|(_, it)| it.state == EnvironmentState::Idle);
-        idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id)
-    }
+enum Checkout {
+    Warm(u64, Arc<Environment>),
+    Cold(u64, String),
 }
 
 impl Inner {
@@ -316,7 +172,7 @@ impl Inner {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends an environment that was removed from the pool.
+    /// Ends an environment that came out of the pool.
     fn stop(self: &Arc<Self>, environment: Arc<Environment>) {
         let inner = self.clone();
         tokio::spawn(async move { inner.stopped(&environment).await });
@@ -324,7 +180,7 @@ impl Inner {
 
     async fn stopped(&self, environment: &Environment) {
         environment.stop().await;
-        self.lock().stopping -= 1;
+        self.lock().stopped();
         self.changed.notify_waiters();
     }
 
@@ -343,84 +199,33 @@ impl Inner {
                 self.release_when_parked(id, environment);
                 continue;
             }
-            let ran = invocation::run(&environment, &invocation, Before::default()).await;
-            self.release(id, environment.is_alive(), Some(&ran));
-            match ran {
-                Ran::Finished(outcome) => return self.unless_closed(outcome),
-                Ran::Untouched => {}
+            match invocation::run(&environment, &invocation, Before::default()).await {
+                Ran::Finished(outcome) => return self.finish(id, true, outcome),
+                Ran::Untouched => self.release(id, false),
             }
         }
-    }
-
-    /// An outcome that only shows that the workers are being shut down is none.
-    fn unless_closed(&self, outcome: Outcome) -> Result<Outcome, InvokeError> {
-        let killed = outcome.error == Some(crate::FunctionError::Unhandled);
-        if killed && self.lock().closed { Err(InvokeError::Shutdown) } else { Ok(outcome) }
     }
 
     /// An idle environment of this revision, or the right to start one.
     fn checkout(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> Result<Checkout, InvokeError> {
-        let key = key(&spec.account, &spec.region, &spec.name);
         let mut removed = Vec::new();
-        let mut pool = self.lock();
-        let checkout = loop {
-            if pool.closed {
-                break Err(InvokeError::Shutdown);
-            }
-            let Pool { idle, members, .. } = &mut *pool;
-            let same_version = |id: &u64| members.get(id).is_some_and(|it| it.spec.version == spec.version);
-            let candidates = idle.get_mut(&key);
-            let found = candidates.and_then(|ids| Some(ids.remove(ids.iter().rposition(same_version)?)));
-            let Some(id) = found else { break self.reserve(&mut pool, &mut removed, key, spec) };
-            let usable = members.get_mut(&id).and_then(|member| {
-                let environment = member.environment.clone().filter(|it| it.is_alive())?;
-                (member.spec.revision == spec.revision).then(|| {
-                    member.state = EnvironmentState::Busy;
-                    environment
-                })
-            });
-            match usable {
-                Some(environment) => break Ok(Checkout::Warm(id, environment)),
-                None => removed.extend(pool.remove(id)),
+        let checkout = {
+            let mut pool = self.lock();
+            if pool.is_closed() {
+                Err(InvokeError::Shutdown)
+            } else if let Some((id, environment)) = pool.take(spec, &mut removed) {
+                Ok(Checkout::Warm(id, environment))
+            } else {
+                if pool.is_empty() {
+                    self.wake.notify_one();
+                }
+                let (stream, now) = (self.setting.log_stream(&spec.version), self.setting.clock.now());
+                let reserved = pool.reserve(spec, stream.clone(), now, self.budget, &mut removed);
+                reserved.map(|id| Checkout::Cold(id, stream))
             }
         };
-        drop(pool);
         removed.into_iter().for_each(|environment| self.stop(environment));
         checkout
-    }
-
-    /// Makes a member that is starting. Idle environments give way when there are too many.
-    fn reserve(
-        &self,
-        pool: &mut Pool,
-        removed: &mut Vec<Arc<Environment>>,
-        key: String,
-        spec: &Arc<FunctionSpec>,
-    ) -> Result<Checkout, InvokeError> {
-        let weight = u64::from(spec.memory_mb.min(UNMEASURED_MB));
-        while pool.members.len() >= self.max_environments || pool.memory() + weight > self.memory_budget_mb {
-            let oldest = pool.oldest_idle().ok_or(InvokeError::TooManyEnvironments)?;
-            removed.extend(pool.remove(oldest));
-        }
-        pool.last += 1;
-        let log_stream = self.setting.log_stream(&spec.version);
-        let member = Member {
-            key,
-            spec: spec.clone(),
-            log_stream: log_stream.clone(),
-            environment: None,
-            state: EnvironmentState::Starting,
-            used_mb: 0,
-            invocations: 0,
-            last_used: self.setting.clock.now(),
-            retired: false,
-        };
-        let id = pool.last;
-        if pool.members.is_empty() {
-            self.wake.notify_one();
-        }
-        pool.members.insert(id, member);
-        Ok(Checkout::Cold(id, log_stream))
     }
 
     /// Starts an environment and runs its first invocation.
@@ -431,41 +236,28 @@ impl Inner {
         spec: &Arc<FunctionSpec>,
         invocation: &Arc<Invocation>,
     ) -> Result<Outcome, InvokeError> {
-        let outcome = self.first(id, stream, spec, invocation).await;
-        let alive = self
-            .lock()
-            .members
-            .get(&id)
-            .and_then(|it| it.environment.clone())
-            .is_some_and(|it| it.is_alive());
-        match outcome {
-            Ok((ran, ready)) => {
-                self.release(id, alive && ready, Some(&ran));
-                match ran {
-                    Ran::Finished(outcome) => self.unless_closed(outcome),
-                    Ran::Untouched => Err(InvokeError::Shutdown),
-                }
-            }
+        match self.first(id, stream, spec, invocation).await {
+            Ok((outcome, initialized)) => self.finish(id, initialized, outcome),
             Err(error) => {
-                self.release(id, false, None);
-                if self.lock().closed { Err(InvokeError::Shutdown) } else { Err(error) }
+                self.release(id, false);
+                if self.lock().is_closed() { Err(InvokeError::Shutdown) } else { Err(error) }
             }
         }
     }
 
-    /// The first invocation of a member, and whether its environment is fit for another one.
+    /// The first invocation of a member, and whether its environment initialised.
     async fn first(
         self: &Arc<Self>,
         id: u64,
         stream: &str,
         spec: &Arc<FunctionSpec>,
         invocation: &Arc<Invocation>,
-    ) -> Result<(Ran, bool), InvokeError> {
+    ) -> Result<(Outcome, bool), InvokeError> {
         let start = self.setting.plan(spec).await?;
         if let Some(reason) = &start.invalid {
             let logs = Logs::new(self.setting.destination(spec, stream), None)?;
             let outcome = invocation::not_startable(&logs, spec.memory_mb, &spec.version, invocation, reason);
-            return Ok((Ran::Finished(outcome), false));
+            return Ok((outcome, false));
         }
         let mut repeated = false;
         loop {
@@ -474,76 +266,51 @@ impl Inner {
             let started =
                 Environment::start(&self.setting, spec, &start, stream, Some(&credentials), &nothing).await?;
             let environment = Arc::new(started);
-            self.attach(id, &environment).await?;
-            let limit = if repeated { spec.timeout } else { INIT_LIMIT };
+            let replaced = self.lock().attach(id, &environment);
+            if let Some(replaced) = replaced {
+                self.stopped(&replaced).await;
+            }
+            let limit = if repeated { spec.timeout } else { self.init_limit };
             let before = match environment.initialize(limit).await {
                 Init::Ready(took) if repeated => Before { init: None, spent: took },
                 Init::Ready(took) => Before { init: Some(took), spent: Duration::ZERO },
                 Init::TimedOut if !repeated => {
-                    let line = report::init_report(INIT_LIMIT, report::Status::Timeout);
+                    let line = report::init_report(self.init_limit, report::Status::Timeout);
                     environment.jailed.kill().await;
                     environment.logs.finish([line]);
                     repeated = true;
                     continue;
                 }
-                failed => {
-                    let outcome = invocation::not_initialized(&environment, invocation, failed);
-                    return Ok((Ran::Finished(outcome), false));
-                }
+                failed => return Ok((invocation::not_initialized(&environment, invocation, failed), false)),
             };
-            return Ok((invocation::run(&environment, invocation, before).await, true));
+            self.lock().started(id);
+            return match invocation::run(&environment, invocation, before).await {
+                Ran::Finished(outcome) => Ok((outcome, true)),
+                Ran::Untouched => Err(InvokeError::Shutdown),
+            };
         }
     }
 
-    /// Makes an environment the member's own, instead of one that failed before it.
-    async fn attach(self: &Arc<Self>, id: u64, environment: &Arc<Environment>) -> Result<(), InvokeError> {
-        let stopped = {
-            let mut pool = self.lock();
-            let closed = pool.closed;
-            let replaced = match pool.members.get_mut(&id).filter(|_| !closed) {
-                Some(member) => {
-                    member.state = EnvironmentState::Starting;
-                    member.environment.replace(environment.clone())
-                }
-                None => Some(environment.clone()),
-            };
-            pool.stopping += usize::from(replaced.is_some());
-            replaced.map(|it| (it, closed))
-        };
+    /// After an invocation: releases its member and hands out the outcome, unless that only shows the shutdown.
+    fn finish(
+        self: &Arc<Self>,
+        id: u64,
+        initialized: bool,
+        outcome: Outcome,
+    ) -> Result<Outcome, InvokeError> {
+        self.lock().count(id, outcome.max_memory_mb);
+        self.release(id, initialized);
+        let killed = outcome.error == Some(FunctionError::Unhandled);
+        if killed && self.lock().is_closed() { Err(InvokeError::Shutdown) } else { Ok(outcome) }
+    }
+
+    /// Gives a member back: to the idle ones when it is fit and alive, otherwise to be stopped.
+    fn release(self: &Arc<Self>, id: u64, fit: bool) {
+        let stopped = self.lock().release(id, fit, self.setting.clock.now());
         match stopped {
-            Some((it, closed)) => {
-                self.stopped(&it).await;
-                if closed { Err(InvokeError::Shutdown) } else { Ok(()) }
-            }
-            None => Ok(()),
+            Some(environment) => self.stop(environment),
+            None => self.changed.notify_waiters(),
         }
-    }
-
-    /// Gives a member back after an invocation: to the idle ones when it is fit, otherwise to be stopped.
-    fn release(self: &Arc<Self>, id: u64, fit: bool, ran: Option<&Ran>) {
-        let now = self.setting.clock.now();
-        let stopped = {
-            let mut pool = self.lock();
-            let closed = pool.closed;
-            let Some(member) = pool.members.get_mut(&id) else { return };
-            member.last_used = now;
-            if let Some(Ran::Finished(outcome)) = ran {
-                member.invocations += 1;
-                member.used_mb = outcome.max_memory_mb;
-            }
-            if fit && !member.retired && !closed {
-                member.state = EnvironmentState::Idle;
-                let key = member.key.clone();
-                pool.idle.entry(key).or_default().push(id);
-                None
-            } else {
-                pool.remove(id)
-            }
-        };
-        if let Some(environment) = stopped {
-            self.stop(environment);
-        }
-        self.changed.notify_waiters();
     }
 
     /// Keeps a busy member that still works after its answer, until it asks for more.
@@ -554,23 +321,13 @@ impl Inner {
                 () = environment.exchange.until_parked() => {}
                 _ = environment.jailed.wait() => {}
             }
-            inner.release(id, environment.is_alive(), None);
+            inner.release(id, true);
         });
     }
 
     async fn sweep(&self) {
-        let now = self.setting.clock.now();
-        let stopped: Vec<Arc<Environment>> = {
-            let mut pool = self.lock();
-            let over = |member: &Member| {
-                let dead = member.environment.as_ref().is_none_or(|it| !it.is_alive());
-                member.state == EnvironmentState::Idle
-                    && (dead || now.since(member.last_used) >= self.idle_timeout)
-            };
-            let ids: Vec<u64> = pool.members.iter().filter(|(_, it)| over(it)).map(|(id, _)| *id).collect();
-            ids.into_iter().filter_map(|id| pool.remove(id)).collect()
-        };
-        for environment in stopped {
+        let expired = self.lock().expire(self.setting.clock.now(), self.idle_timeout);
+        for environment in expired {
             self.stopped(&environment).await;
         }
     }
@@ -584,11 +341,11 @@ async fn sweep_forever(inner: Weak<Inner>, wake: Arc<Notify>) {
             Some(inner) => {
                 inner.sweep().await;
                 let pool = inner.lock();
-                if pool.closed {
+                if pool.is_closed() {
                     return;
                 }
                 let every = (inner.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_EVERY);
-                (!pool.members.is_empty()).then_some(every)
+                (!pool.is_empty()).then_some(every)
             }
         };
         match every {
@@ -598,9 +355,9 @@ async fn sweep_forever(inner: Weak<Inner>, wake: Arc<Notify>) {
     }
 }
 
-impl Drop for Workers {
+impl Drop for Inner {
     fn drop(&mut self) {
         // The sweeping task waits without holding on to this; now it can see that there is nothing left to do.
-        self.0.wake.notify_one();
+        self.wake.notify_one();
     }
 }

@@ -269,6 +269,37 @@ async fn time() {
     bench.end().await;
 }
 
+/// An initialisation that takes too long is repeated as part of the invocation, and counts against its timeout.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_of_initialization() {
+    let bench = Bench::with(20, 4096, Duration::from_millis(500));
+    let code = "import os, time\n\nif not os.path.exists('second'):\n    open('second', 'w').close()\n    time.sleep(60)\n\ndef handler(event, context):\n    return 'fine'";
+    let outcome = bench.invoke(&bench.python(code), "{}").await;
+    assert_eq!((outcome.payload.as_ref(), outcome.error, outcome.init), (&b"\"fine\""[..], None, None));
+    assert!(outcome.duration > Duration::from_millis(2), "{:?}", outcome.duration);
+    let report = "REPORT RequestId: *\tDuration: * ms\tBilled Duration: * ms\tMemory Size: 256 MB\tMax Memory Used: * MB\t\n";
+    let start = format!("START RequestId: {ID} Version: $LATEST\n");
+    let end = format!("END RequestId: {ID}\n");
+    let late = "INIT_REPORT Init Duration: 500.00 ms\tPhase: init\tStatus: timeout\n";
+    let init = "INIT_START Runtime Version: python:3.*\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:python:3.*\n";
+    assert_all_like(&bench.logged(), &[init, late, init, &start, &end, report]);
+
+    let mut never = bench.python("import time\ntime.sleep(60)");
+    never.name = "never".to_owned();
+    never.timeout = Duration::from_millis(100);
+    let payload = format!(
+        r#"{{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: {ID} Error: Task timed out after 0.10 seconds"}}"#
+    );
+    let log = [late, init, &format!("20*Z {ID} Task timed out after 0.10 seconds\n\n")];
+    check(
+        &bench,
+        &never,
+        &Failure { error: FunctionError::Unhandled, payload: &payload, log: &log, report: "Status: timeout" },
+    )
+    .await;
+    bench.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
     let bench = Bench::new();

@@ -93,12 +93,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with(20, 4096)
+        Self::with(20, 4096, Duration::from_secs(10))
     }
 
-    fn with(max_environments: usize, memory_budget_mb: u64) -> Self {
+    fn with(max_environments: usize, memory_budget_mb: u64, init_limit: Duration) -> Self {
         let (scratch, kept, clock) = (Scratch::new(), Arc::new(Kept::default()), Clock::system());
-        let workers = Workers::start(WorkersOptions {
+        let options = WorkersOptions {
             clock: clock.clone(),
             ids: Ids::random(),
             directory: scratch.path().join("workers"),
@@ -112,7 +112,8 @@ impl Bench {
                 secret_access_key: "secret".to_owned(),
                 session_token: "token".to_owned(),
             }),
-        });
+        };
+        let workers = Workers::start_with(options, init_limit);
         Self { scratch, workers, kept, clock }
     }
 

@@ -117,7 +117,8 @@ async fn busy_environments_retire_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn budgets() {
     // Two environments, or the memory of two that have not been measured yet.
-    for bench in [Bench::with(2, 4096), Bench::with(20, 300)] {
+    let init = Duration::from_secs(10);
+    for bench in [Bench::with(2, 4096, init), Bench::with(20, 300, init)] {
         let spec = Arc::new(bench.node(
             "exports.handler = async (event) => { console.log('begun'); await new Promise((done) => setTimeout(done, event.wait)); return process.pid }",
         ));
@@ -173,9 +174,9 @@ async fn callers_may_go_away() {
         tokio::task::yield_now().await;
     }
     caller.abort();
-    while !bench.logged().iter().any(|it| it.starts_with("REPORT")) {
+    while bench.workers.status().environments.iter().all(|it| it.invocations == 0) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(bench.workers.status().environments[0].invocations, 1);
+    assert!(bench.logged().iter().any(|it| it.starts_with("REPORT")));
     bench.end().await;
 }

@@ -248,7 +248,7 @@ async function loadModule(directory, name) {
     if (error instanceof SyntaxError) throw new RuntimeError('UserCodeSyntaxError', String(error), error);
     if (['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND'].includes(error?.code)) {
       const sdk = /'(@aws-sdk\/[^']*|@smithy\/[^']*|aws-sdk[^']*)'/.exec(error.message);
-      if (sdk) logAs('WARN', `${sdk[1]} is not in the package. Run \`npm install ${sdk[1]}\` in the service's directory and deploy again.`);
+      if (sdk) console.warn(`${sdk[1]} is not in the package. Run \`npm install ${sdk[1]}\` in the service's directory and deploy again.`);
       throw new RuntimeError('ImportModuleError', String(error), error);
     }
     throw error;

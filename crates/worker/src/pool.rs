@@ -1,0 +1,294 @@
+//! The environments there are: which are idle, which are busy, and which must go.
+//!
+//! Plain state behind the lock of [`crate::Workers`]; it starts and stops nothing itself. Keeps true: whoever takes an
+//! environment out must stop it, and until that is done it is counted; budgets include environments that are starting.
+
+use crate::environment::Environment;
+use crate::function::{FunctionSpec, InvokeError};
+use aloft_base::{AccountId, Region, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an environment counts for in the budget until it has been measured, in MB.
+const UNMEASURED_MB: u32 = 128;
+
+/// What an environment is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnvironmentState {
+    /// It initialises for its first invocation.
+    Starting,
+    /// It runs an invocation.
+    Busy,
+    /// It waits for one.
+    Idle,
+}
+
+/// One environment, as [`Workers::status`] shows it.
+#[derive(Debug, Clone)]
+pub struct EnvironmentStatus {
+    /// Whose function it is.
+    pub account: AccountId,
+    /// Where the function is.
+    pub region: Region,
+    /// The function's name.
+    pub function: String,
+    /// The function's version.
+    pub version: String,
+    /// Its log stream.
+    pub log_stream: String,
+    /// The number of its first process; 0 while it starts.
+    pub pid: u32,
+    /// What it does.
+    pub state: EnvironmentState,
+    /// The most memory it was seen to use, in MB; 0 before its first invocation has ended.
+    pub memory_mb: u32,
+    /// How many invocations it has run.
+    pub invocations: u64,
+    /// When it was last used.
+    pub last_used: Timestamp,
+}
+
+/// All environments, and what they count for in the memory budget.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// By function, then by age.
+    pub environments: Vec<EnvironmentStatus>,
+    /// In MB.
+    pub memory_mb: u64,
+}
+
+/// How much there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) environments: usize,
+    pub(crate) memory_mb: u64,
+}
+
+/// The state. See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Pool {
+    members: BTreeMap<u64, Member>,
+    /// Idle members by function, the most recently used last.
+    idle: HashMap<String, Vec<u64>>,
+    last: u64,
+    /// Environments that are no members any more but whose processes may not be gone yet.
+    stopping: usize,
+    closed: bool,
+}
+
+struct Member {
+    key: String,
+    spec: Arc<FunctionSpec>,
+    log_stream: String,
+    environment: Option<Arc<Environment>>,
+    state: EnvironmentState,
+    used_mb: u32,
+    invocations: u64,
+    last_used: Timestamp,
+    retired: bool,
+}
+
+impl Member {
+    /// What it counts for in the memory budget.
+    fn weight(&self) -> u64 {
+        u64::from(if self.used_mb > 0 { self.used_mb } else { self.spec.memory_mb.min(UNMEASURED_MB) })
+    }
+}
+
+fn key(account: &AccountId, region: &Region, name: &str) -> String {
+    format!("{account}/{region}/{name}")
+}
+
+impl Pool {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether there are no members; some may still be stopping.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether nothing is left at all.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.members.is_empty() && self.stopping == 0
+    }
+
+    /// An idle environment of this revision, which is busy from now on. Dead ones and those of other revisions that are
+    /// met on the way go to `removed`.
+    pub(crate) fn take(
+        &mut self,
+        spec: &FunctionSpec,
+        removed: &mut Vec<Arc<Environment>>,
+    ) -> Option<(u64, Arc<Environment>)> {
+        let idle_of_function = key(&spec.account, &spec.region, &spec.name);
+        loop {
+            let members = &self.members;
+            let same_version = |id: &u64| members.get(id).is_some_and(|it| it.spec.version == spec.version);
+            let ids = self.idle.get_mut(&idle_of_function)?;
+            let id = ids.remove(ids.iter().rposition(same_version)?);
+            let member = self.members.get_mut(&id)?;
+            match member
+                .environment
+                .clone()
+                .filter(|it| it.is_alive() && member.spec.revision == spec.revision)
+            {
+                Some(environment) => {
+                    member.state = EnvironmentState::Busy;
+                    return Some((id, environment));
+                }
+                None => removed.extend(self.remove(id)),
+            }
+        }
+    }
+
+    /// Makes a member that is starting. Idle ones go to `removed` where the budget has no room.
+    pub(crate) fn reserve(
+        &mut self,
+        spec: &Arc<FunctionSpec>,
+        log_stream: String,
+        now: Timestamp,
+        budget: Budget,
+        removed: &mut Vec<Arc<Environment>>,
+    ) -> Result<u64, InvokeError> {
+        let member = Member {
+            key: key(&spec.account, &spec.region, &spec.name),
+            spec: spec.clone(),
+            log_stream,
+            environment: None,
+            state: EnvironmentState::Starting,
+            used_mb: 0,
+            invocations: 0,
+            last_used: now,
+            retired: false,
+        };
+        while self.members.len() >= budget.environments || self.memory() + member.weight() > budget.memory_mb
+        {
+            let idle = self.members.iter().filter(|(_, it)| it.state == EnvironmentState::Idle);
+            let oldest = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
+            removed.extend(self.remove(oldest.ok_or(InvokeError::TooManyEnvironments)?));
+        }
+        self.last += 1;
+        self.members.insert(self.last, member);
+        Ok(self.last)
+    }
+
+    /// Gives a member its environment. What must be stopped comes back: the one that it had before, or, when it is too
+    /// late, this one.
+    pub(crate) fn attach(&mut self, id: u64, environment: &Arc<Environment>) -> Option<Arc<Environment>> {
+        let closed = self.closed;
+        let replaced = match self.members.get_mut(&id).filter(|_| !closed) {
+            Some(member) => member.environment.replace(environment.clone()),
+            None => Some(environment.clone()),
+        };
+        self.stopping += usize::from(replaced.is_some());
+        replaced
+    }
+
+    /// A member's environment has initialised and runs its invocation.
+    pub(crate) fn started(&mut self, id: u64) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.state = EnvironmentState::Busy;
+        }
+    }
+
+    /// After an invocation that used so much memory, in MB.
+    pub(crate) fn count(&mut self, id: u64, used_mb: u32) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.invocations += 1;
+            member.used_mb = used_mb;
+        }
+    }
+
+    /// Takes a member back: to the idle ones when it is `fit`; otherwise its environment must be stopped.
+    pub(crate) fn release(&mut self, id: u64, fit: bool, now: Timestamp) -> Option<Arc<Environment>> {
+        let member = self.members.get_mut(&id)?;
+        member.last_used = now;
+        let alive = member.environment.as_ref().is_some_and(|it| it.is_alive());
+        if !fit || !alive || member.retired || self.closed {
+            return self.remove(id);
+        }
+        member.state = EnvironmentState::Idle;
+        self.idle.entry(member.key.clone()).or_default().push(id);
+        None
+    }
+
+    /// Takes out the idle members of a function, and marks the busy ones.
+    pub(crate) fn retire(
+        &mut self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+    ) -> Vec<Arc<Environment>> {
+        let key = key(account, region, name);
+        for member in self.members.values_mut().filter(|member| member.key == key) {
+            member.retired = true;
+        }
+        self.remove_idle(|member| member.retired)
+    }
+
+    /// Takes out the idle members that are dead or have been idle for `timeout`.
+    pub(crate) fn expire(&mut self, now: Timestamp, timeout: Duration) -> Vec<Arc<Environment>> {
+        self.remove_idle(|member| {
+            let dead = member.environment.as_ref().is_none_or(|it| !it.is_alive());
+            dead || now.since(member.last_used) >= timeout
+        })
+    }
+
+    /// Takes in no more. What comes back must be stopped; the busy ones among it stay members until they are released.
+    pub(crate) fn close(&mut self) -> Vec<Arc<Environment>> {
+        self.closed = true;
+        let mut stopped = self.remove_idle(|_| true);
+        let busy = stopped.len();
+        stopped.extend(self.members.values().filter_map(|it| it.environment.clone()));
+        self.stopping += stopped.len() - busy;
+        stopped
+    }
+
+    /// An environment that came out of here has been stopped.
+    pub(crate) fn stopped(&mut self) {
+        self.stopping -= 1;
+    }
+
+    /// What there is.
+    pub(crate) fn status(&self) -> Status {
+        let mut members: Vec<&Member> = self.members.values().collect();
+        members.sort_by(|a, b| a.key.cmp(&b.key));
+        let environments = members.into_iter().map(|member| EnvironmentStatus {
+            account: member.spec.account.clone(),
+            region: member.spec.region.clone(),
+            function: member.spec.name.clone(),
+            version: member.spec.version.clone(),
+            log_stream: member.log_stream.clone(),
+            pid: member.environment.as_ref().map_or(0, |it| it.jailed.pid()),
+            state: member.state,
+            memory_mb: member.used_mb,
+            invocations: member.invocations,
+            last_used: member.last_used,
+        });
+        Status { environments: environments.collect(), memory_mb: self.memory() }
+    }
+
+    fn memory(&self) -> u64 {
+        self.members.values().map(Member::weight).sum()
+    }
+
+    fn remove_idle(&mut self, goes: impl Fn(&Member) -> bool) -> Vec<Arc<Environment>> {
+        let idle = self.members.iter().filter(|(_, it)| it.state == EnvironmentState::Idle && goes(it));
+        let ids: Vec<u64> = idle.map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Arc<Environment>> {
+        let member = self.members.remove(&id)?;
+        if let Some(idle) = self.idle.get_mut(&member.key) {
+            idle.retain(|it| *it != id);
+            if idle.is_empty() {
+                self.idle.remove(&member.key);
+            }
+        }
+        self.stopping += usize::from(member.environment.is_some());
+        member.environment
+    }
+}
