@@ -90,6 +90,8 @@ pub enum Cloud {
     },
     /// Forget everything that the local cloud holds
     Reset,
+    /// Install the AWS SDKs that Lambda's own runtimes bring along, for functions that do not package them
+    Sdks,
 }
 
 #[derive(Args, Debug)]

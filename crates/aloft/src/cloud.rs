@@ -38,6 +38,12 @@ pub fn default_port() -> u16 {
     std::env::var("ALOFT_PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(4566)
 }
 
+/// Where the SDKs are that Lambda's runtimes bring along: `$ALOFT_RUNTIMES`, else in the home.
+pub fn runtimes() -> PathBuf {
+    let set = std::env::var_os("ALOFT_RUNTIMES").filter(|value| !value.is_empty()).map(PathBuf::from);
+    set.unwrap_or_else(|| home().join("runtimes"))
+}
+
 fn record_path() -> PathBuf {
     home().join("cloud.json")
 }

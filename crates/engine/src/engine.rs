@@ -26,6 +26,8 @@ pub struct Options {
     pub region: Region,
     /// Where services may keep what can be made again: unpacked code, sockets.
     pub scratch: PathBuf,
+    /// Where the libraries are that Lambda's own runtimes bring along: `nodejs/node_modules` and `python` in it.
+    pub runtimes: PathBuf,
     /// Whether only known access keys with right signatures are let in. Always so beyond loopback.
     pub require_credentials: bool,
     /// The most bytes a request's body may have.
@@ -46,6 +48,7 @@ impl Default for Options {
             account: AccountId::local(),
             region: Region::us_east_1(),
             scratch: std::env::temp_dir().join("aloft"),
+            runtimes: std::env::temp_dir().join("aloft").join("runtimes"),
             require_credentials: false,
             max_body: 256 * 1024 * 1024,
             max_connections: 2048,

@@ -18,6 +18,7 @@ pub async fn run(command: &Cloud, terminal: &Terminal) -> anyhow::Result<()> {
         Cloud::Stop => stop(terminal).await,
         Cloud::Status { json } => status(terminal, *json).await,
         Cloud::Reset => reset(terminal).await,
+        Cloud::Sdks => super::sdks::run(terminal).await,
     }
 }
 
@@ -56,6 +57,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         host: options.host,
         port: options.port,
         scratch: scratch.clone(),
+        runtimes: cloud::runtimes(),
         require_credentials: !options.host.is_loopback(),
         environment_idle: Duration::from_secs(options.idle_seconds),
         ..Options::default()

@@ -10,6 +10,7 @@ mod logs;
 mod package;
 mod print;
 mod remove;
+mod sdks;
 
 use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, Invoke, InvokeWhat};
 use crate::failure::AlreadyShown;
