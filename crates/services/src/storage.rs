@@ -36,18 +36,16 @@ impl From<Fault> for ServiceError {
     }
 }
 
+/// A row: the key within its keyspace, and the value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// Rows as a transaction or a snapshot sees them.
 pub trait Rows {
     /// The value under a key, read as JSON.
     fn row<T: DeserializeOwned>(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<T>, StoreError>;
 
     /// At most `limit` rows whose key begins with `prefix`, in order of keys.
-    fn rows(
-        &self,
-        keyspace: Keyspace,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn rows(&self, keyspace: Keyspace, prefix: &[u8], limit: usize) -> Result<Vec<Row>, StoreError>;
 
     /// At most `limit` rows between two keys, in order of keys.
     fn rows_between(
@@ -56,7 +54,7 @@ pub trait Rows {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    ) -> Result<Vec<Row>, StoreError>;
 }
 
 macro_rules! rows {
@@ -66,7 +64,7 @@ macro_rules! rows {
                 self.get_json(keyspace, key)
             }
 
-            fn rows(&self, keyspace: Keyspace, prefix: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+            fn rows(&self, keyspace: Keyspace, prefix: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
                 self.scan(keyspace, prefix, limit)
             }
 
@@ -76,7 +74,7 @@ macro_rules! rows {
                 from: Bound<&[u8]>,
                 to: Bound<&[u8]>,
                 limit: usize,
-            ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+            ) -> Result<Vec<Row>, StoreError> {
                 self.range(keyspace, from, to, limit, false)
             }
         }

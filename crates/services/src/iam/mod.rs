@@ -138,3 +138,6 @@ async fn no_instance_profiles(_: &Iam, context: &Context, params: Value) -> Resu
     entity::find::<Role>(context, text(&params, "RoleName"))?;
     Ok(json!({ "InstanceProfiles": [], "IsTruncated": false }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ mod crc;
 mod delete;
 mod error;
 mod event;
+mod facts;
 mod get;
 mod lifecycle;
 mod list;
@@ -120,3 +121,6 @@ fn check_owner(context: &Context, input: &Input) -> Result<(), ServiceError> {
     let bucket = Bucket::find(&snapshot, put::text(&input.params, "Bucket"))?;
     if bucket.account.as_str() == expected { Ok(()) } else { Err(error::access_denied()) }
 }
+
+#[cfg(test)]
+mod tests;

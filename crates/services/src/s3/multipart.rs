@@ -6,7 +6,8 @@
 use super::bucket::{self, Bucket};
 use super::checksum::{Algorithm, Claims, Kind, hex};
 use super::conditions::{check_write, range};
-use super::object::{self, Facts, NewVersion, Piece};
+use super::facts::Facts;
+use super::object::{self, NewVersion, Piece};
 use super::put::{Source, text, written_answer};
 use super::{S3, body, error};
 use crate::storage::{Fault, Rows, decode};

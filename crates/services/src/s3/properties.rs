@@ -119,8 +119,11 @@ fn list(value: &Value, each: impl Fn(&Value) -> Value) -> Value {
     value.as_array().into_iter().flatten().map(each).collect()
 }
 
-/// An object of the members that are there: the new name, the old one, and what makes the one of the other.
-fn renamed(value: &Value, members: &[(&str, &str, fn(&Value) -> Value)]) -> Value {
+/// A member of a translated object: its new name, its old one, and what makes the one of the other.
+type Member<'a> = (&'a str, &'a str, fn(&Value) -> Value);
+
+/// An object of the members that are there.
+fn renamed(value: &Value, members: &[Member<'_>]) -> Value {
     let present =
         members.iter().filter_map(|(new, old, make)| Some(((*new).to_owned(), make(value.get(*old)?))));
     Value::Object(present.collect())

@@ -3,7 +3,8 @@
 use super::bucket::{self, Bucket, Versioning};
 use super::checksum::{Algorithm, Checksum, Claims, Hasher, hex};
 use super::conditions::{Conditions, Verdict, check_write};
-use super::object::{self, Facts, NewVersion, Piece, Version};
+use super::facts::Facts;
+use super::object::{self, NewVersion, Piece, Version};
 use super::{S3, body, error};
 use crate::storage::Fault;
 use aloft_engine::{Context, ServiceError, WithBody};

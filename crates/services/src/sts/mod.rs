@@ -144,3 +144,6 @@ async fn session_token(_: &Sts, context: &Context, input: SessionToken) -> Resul
     let grant = Grant { account: context.account.clone(), principal, lifetime: Duration::from_secs(seconds) };
     Ok(json!({ "Credentials": issue(context, grant).await? }))
 }
+
+#[cfg(test)]
+mod tests;
