@@ -7,6 +7,7 @@ pub mod cloudformation;
 mod deduplication;
 pub mod dynamodb;
 pub mod dynamodbstreams;
+pub mod events;
 mod failure;
 pub mod iam;
 mod outward;
@@ -17,6 +18,7 @@ pub mod sns;
 pub mod sqs;
 pub mod storage;
 pub mod sts;
+mod target;
 #[cfg(test)]
 mod testing;
 
@@ -28,6 +30,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
     || Arc::new(dynamodb::DynamoDb),
     || Arc::new(dynamodbstreams::DynamoDbStreams),
+    || Arc::new(events::Events),
     || Arc::new(iam::Iam),
     || Arc::new(s3::S3),
     || Arc::new(sns::Sns::default()),

@@ -8,7 +8,8 @@ use super::subscription::{self, Subscription};
 use super::topic::TOPICS;
 use super::{Sns, notification, retry, sms};
 use crate::failure::Outcome;
-use aloft_base::{Arn, Timestamp};
+use crate::target::{may_pass, queue_url, there};
+use aloft_base::Timestamp;
 use aloft_engine::timers::{self, Timer};
 use aloft_engine::{Context, Principal, ServiceError};
 use aloft_store::{Key, StoreError, Transaction, key};
@@ -127,7 +128,7 @@ async fn attempt(sns: &Sns, context: &Context, row: Vec<u8>) -> Outcome<Option<D
             Err(error) => error,
         };
         delivery.failures += 1;
-        match policy.delay(delivery.failures).filter(|_| retry::may_pass(&error)) {
+        match policy.delay(delivery.failures).filter(|_| may_pass(&error)) {
             Some(wait) if wait.is_zero() => {}
             Some(wait) => {
                 let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> {
@@ -200,16 +201,6 @@ async fn deliver(
         // E-mail addresses are never confirmed.
         _ => Ok(()),
     }
-}
-
-/// The context of the account and region in which the endpoint is.
-fn there(context: &Context, endpoint: &str) -> Context {
-    endpoint.parse::<Arn>().map_or_else(|_| context.clone(), |arn| context.within(&arn))
-}
-
-fn queue_url(context: &Context, endpoint: &str) -> String {
-    let (account, name) = endpoint.parse::<Arn>().map(|arn| (arn.account, arn.resource)).unwrap_or_default();
-    format!("{}/{account}/{name}", context.engine.endpoint())
 }
 
 async fn send_to_queue(

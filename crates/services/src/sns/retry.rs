@@ -3,7 +3,6 @@
 //! Sources: "Message delivery retries" and "Creating an HTTP/S delivery policy" in the SNS Developer Guide. In simple form:
 //! the phases are kept, but every back-off grows linearly from its least to its most.
 
-use aloft_engine::ServiceError;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -72,11 +71,6 @@ impl Policy {
         from += self.growing;
         (try_number < from + self.at_most).then_some(self.most)
     }
-}
-
-/// Whether an error may pass by itself. What the caller did wrong stays wrong, and so does what is not built.
-pub(super) fn may_pass(error: &ServiceError) -> bool {
-    error.status == 429 || (error.status >= 500 && error.status != 501)
 }
 
 #[cfg(test)]
