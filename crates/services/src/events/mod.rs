@@ -76,9 +76,10 @@ impl Service for Events {
     }
 
     async fn timer(&self, context: &Context, timer: &Timer) -> Result<(), ServiceError> {
-        Ok(match timer.name.split('/').next() {
-            Some("schedule") => schedule::tick(context, timer).await?,
-            _ => delivery::work(context, timer).await?,
-        })
+        let done = match timer.name.split('/').next() {
+            Some("schedule") => schedule::tick(context, timer).await,
+            _ => delivery::work(context, timer).await,
+        };
+        done.map_err(ServiceError::from)
     }
 }

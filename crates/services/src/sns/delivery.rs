@@ -27,7 +27,7 @@ const HTTP_LIMIT: Duration = Duration::from_secs(15);
 /// What is delivered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Content {
-    Notification(Message),
+    Notification(Box<Message>),
     Confirmation { id: String, at: Timestamp },
 }
 

@@ -260,7 +260,7 @@ fn send(transaction: &mut Transaction<'_>, topic: &Topic, prepared: Prepared) ->
         delivery::add(
             transaction,
             subscription,
-            delivery::Content::Notification(message.clone()),
+            delivery::Content::Notification(Box::new(message.clone())),
             id,
             message.published,
         )?;

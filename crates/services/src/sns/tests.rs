@@ -202,8 +202,8 @@ async fn queues_get_the_envelope_or_the_message_itself() {
     );
     let wrapped = received(&cloud, "wrapped").await;
     let body = wrapped[0]["Body"].as_str().expect("a body");
-    let start = format!("{{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"");
-    assert!(body.starts_with(&start), "{body}");
+    let start = "{\n  \"Type\" : \"Notification\",\n  \"MessageId\" : \"";
+    assert!(body.starts_with(start), "{body}");
     assert!(
         body.contains(
             "\n  \"Message\" : \"a \\\"b\\\"\",\n  \"Timestamp\" : \"2026-11-23T04:05:06.000Z\",\n"
