@@ -74,24 +74,22 @@ impl Blobs {
         Ok(id)
     }
 
-    /// The bytes from `offset` on, at most `length` of them. Blocks on the disk.
-    pub fn read(&self, id: &BlobId, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
-        match &*self.0 {
+    /// Opens a blob, which then stays readable even when it is discarded meanwhile. Blocks on the disk.
+    pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
+        Ok(BlobReader(match &*self.0 {
             Place::Memory(blobs) => {
                 let blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
-                let bytes = blobs.get(id).ok_or_else(|| missing(id))?;
-                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-                let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(bytes.len());
-                Ok(bytes[from..to].to_vec())
+                Source::Memory(blobs.get(id).ok_or_else(|| missing(id))?.clone())
             }
             Place::Disk(directory) => {
-                let mut file = File::open(path_of(directory, id)).map_err(|_| missing(id))?;
-                file.seek(SeekFrom::Start(offset))?;
-                let mut bytes = Vec::new();
-                file.take(length).read_to_end(&mut bytes)?;
-                Ok(bytes)
+                Source::Disk(File::open(path_of(directory, id)).map_err(|_| missing(id))?)
             }
-        }
+        }))
+    }
+
+    /// The bytes from `offset` on, at most `length` of them. Blocks on the disk.
+    pub fn read(&self, id: &BlobId, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        self.open(id)?.read(offset, length)
     }
 
     /// All of the bytes. Blocks on the disk.
@@ -122,6 +120,34 @@ impl Blobs {
             }
         }
         Ok(())
+    }
+}
+
+/// A blob that is held open.
+pub struct BlobReader(Source);
+
+enum Source {
+    Disk(File),
+    Memory(Arc<[u8]>),
+}
+
+impl BlobReader {
+    /// The bytes from `offset` on, at most `length` of them. Blocks on the disk.
+    pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        match &self.0 {
+            Source::Memory(bytes) => {
+                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(bytes.len());
+                Ok(bytes[from..to].to_vec())
+            }
+            Source::Disk(file) => {
+                let mut file = file;
+                file.seek(SeekFrom::Start(offset))?;
+                let mut bytes = Vec::new();
+                file.take(length).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+        }
     }
 }
 

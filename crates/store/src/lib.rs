@@ -9,7 +9,7 @@ mod snapshot;
 mod transaction;
 mod writer;
 
-pub use blobs::{BlobId, Blobs};
+pub use blobs::{BlobId, BlobReader, Blobs};
 pub use key::{Key, key};
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;
