@@ -81,11 +81,10 @@ pub(super) fn check_permissions(document: &str) -> Result<(), ServiceError> {
     Ok(())
 }
 
+/// An ARN, of which a wildcard may stand for all that follows; or a variable that becomes one.
 fn is_resource(text: &str) -> bool {
-    text == "*"
-        || (text.starts_with("arn:") && text.split(':').count() >= 6)
-        || text.starts_with("arn:*")
-        || text.starts_with("${")
+    let is_arn = text.starts_with("arn:") && (text.contains('*') || text.split(':').count() >= 6);
+    text == "*" || is_arn || text.starts_with("${")
 }
 
 /// Checks a policy that says who may assume a role.

@@ -4,15 +4,18 @@ use super::checksum::{Checksum, Claims};
 use super::object::Piece;
 use crate::storage::Fault;
 use aloft_engine::{Body, Context, ServiceError};
-use aloft_store::{BlobId, Blobs, StoreError};
+use aloft_store::{BlobId, BlobReader, Blobs, StoreError};
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use std::collections::VecDeque;
 use std::io;
 
 /// How much is in memory of a body that is being sent.
 const STEP: u64 = 512 * 1024;
+/// How many blobs of one body are held open.
+const HELD: usize = 64;
 
 /// A body that was checked and is on disk, but belongs to nothing yet.
 pub(super) struct Stored {
@@ -55,65 +58,99 @@ pub(super) fn give_up(context: &Context, blobs: Vec<BlobId>) {
     });
 }
 
-/// A stretch of a blob: which, from where, how much.
-type Stretch = (BlobId, u64, u64);
+/// A stretch of a blob.
+struct Stretch {
+    blob: BlobId,
+    /// The blob, once it is open.
+    reader: Option<BlobReader>,
+    offset: u64,
+    length: u64,
+}
+
+impl Stretch {
+    fn open(&mut self, blobs: &Blobs) -> Result<&BlobReader, StoreError> {
+        Ok(match &mut self.reader {
+            Some(reader) => reader,
+            closed => closed.insert(blobs.open(&self.blob)?),
+        })
+    }
+
+    /// Takes off at most `most` bytes.
+    fn take(&mut self, blobs: &Blobs, most: u64) -> Result<Vec<u8>, StoreError> {
+        let (offset, now) = (self.offset, self.length.min(most));
+        let bytes = self.open(blobs)?.read(offset, now)?;
+        if bytes.len() as u64 != now {
+            return Err(StoreError::Storage("a stored body is shorter than it was".to_owned()));
+        }
+        (self.offset, self.length) = (offset + now, self.length - now);
+        Ok(bytes)
+    }
+}
 
 /// The stretches that `length` bytes from `from` on lie in.
-fn stretches(pieces: &[Piece], from: u64, length: u64) -> Vec<Stretch> {
-    let (end, mut start, mut found) = (from + length, 0, Vec::new());
+fn stretches(pieces: &[Piece], from: u64, length: u64) -> VecDeque<Stretch> {
+    let (end, mut start, mut found) = (from + length, 0, VecDeque::new());
     for piece in pieces {
         let (low, high) = (from.max(start), end.min(start + piece.size));
         if low < high {
-            found.push((piece.blob.clone(), low - start, high - low));
+            found.push_back(Stretch {
+                blob: piece.blob.clone(),
+                reader: None,
+                offset: low - start,
+                length: high - low,
+            });
         }
         start += piece.size;
     }
     found
 }
 
-/// The bytes of the pieces from `from` on. The first step is read at once, so that what is missing is known before the answer.
+/// The bytes of the pieces from `from` on. Blobs are opened before the answer, so that the object can be replaced while it
+/// is sent; of an object of very many parts, only the first are.
 pub(super) async fn read(context: &Context, pieces: &[Piece], from: u64, length: u64) -> Result<Body, Fault> {
     let mut left = stretches(pieces, from, length);
-    left.reverse();
     if length <= STEP {
         let all = blocking(context, move |blobs| {
             let mut bytes = Vec::new();
-            while let Some((blob, offset, length)) = left.pop() {
-                bytes.extend(blobs.read(&blob, offset, length)?);
+            for stretch in &mut left {
+                bytes.extend(stretch.take(blobs, STEP)?);
             }
             Ok(bytes)
         });
         return Ok(Body::Bytes(all.await?.into()));
     }
-    let first = step(context, &mut left).await?;
-    let state = (context.clone(), left, first);
-    let steps = stream::unfold(state, |(context, mut left, ready)| async move {
-        if let Some(bytes) = ready {
-            return Some((Ok(Frame::data(bytes)), (context, left, None)));
+    let opened = blocking(context, move |blobs| {
+        for stretch in left.iter_mut().take(HELD) {
+            stretch.open(blobs)?;
         }
-        match step(&context, &mut left).await {
-            Ok(bytes) => bytes.map(|bytes| (Ok(Frame::data(bytes)), (context, left, None))),
-            Err(error) => {
+        Ok(left)
+    });
+    let state = (context.clone(), opened.await?);
+    let steps = stream::unfold(state, |(context, left)| async move {
+        match step(&context, left).await {
+            Ok((bytes, left)) => bytes.map(|bytes| (Ok(Frame::data(bytes)), (context, left))),
+            Err(fault) => {
                 // The connection ends before its length is reached, so the client knows.
-                tracing::warn!(%error, "a body could not be sent to its end");
-                left.clear();
-                Some((Err(io::Error::other(error.to_string())), (context, left, None)))
+                let error = ServiceError::from(fault);
+                Some((Err(io::Error::other(error.to_string())), (context, VecDeque::new())))
             }
         }
     });
     Ok(Body::Stream(StreamBody::new(steps).boxed_unsync(), length))
 }
 
-/// Reads the next step; nothing at the end. The last stretch of `left` comes first.
-async fn step(context: &Context, left: &mut Vec<Stretch>) -> Result<Option<Bytes>, ServiceError> {
-    let Some((blob, offset, length)) = left.pop() else { return Ok(None) };
-    let now = length.min(STEP);
-    if length > now {
-        left.push((blob.clone(), offset + now, length - now));
-    }
-    let bytes = blocking(context, move |blobs| Ok(blobs.read(&blob, offset, now)?)).await?;
-    if bytes.len() as u64 != now {
-        return Err(ServiceError::new("InternalError", 500, "a stored body is shorter than it was"));
-    }
-    Ok(Some(bytes.into()))
+/// Reads the next step, nothing at the end; gives what is left after it.
+async fn step(
+    context: &Context,
+    mut left: VecDeque<Stretch>,
+) -> Result<(Option<Bytes>, VecDeque<Stretch>), Fault> {
+    blocking(context, move |blobs| {
+        let Some(stretch) = left.front_mut() else { return Ok((None, left)) };
+        let bytes = stretch.take(blobs, STEP)?;
+        if stretch.length == 0 {
+            left.pop_front();
+        }
+        Ok((Some(bytes.into()), left))
+    })
+    .await
 }

@@ -2,10 +2,11 @@
 
 use super::{S3, check, cloud, put, read, send};
 use crate::testing::{BEGINNING, Cloud};
-use aloft_base::Clock;
+use aloft_base::{Clock, Ids};
 use aloft_store::Store;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[tokio::test]
@@ -289,6 +290,34 @@ async fn multipart_uploads() {
     cloud.stop().await;
 }
 
+fn directory() -> PathBuf {
+    std::env::temp_dir().join(format!("aloft-s3-{}", Ids::random().hex(8)))
+}
+
+/// A cloud on disk, with the bucket.
+async fn cloud_in(directory: &Path) -> Cloud {
+    let store = Store::open(directory).expect("a store");
+    let cloud = Cloud::start_on(store, Clock::fixed(BEGINNING), vec![Arc::new(S3)]).await;
+    check(&cloud, "CreateBucket", json!({}), json!({})).await;
+    cloud
+}
+
+#[tokio::test]
+async fn a_large_object_can_be_replaced_while_it_is_sent() {
+    let directory = directory();
+    let cloud = cloud_in(&directory).await;
+    let large = Bytes::from(vec![b'x'; 3 * 1024 * 1024]);
+    put(&cloud, "k", large.clone()).await;
+    let input = super::of_bucket(json!({ "Key": "k" }));
+    let reply = cloud.context.call_with_body("s3", "GetObject", input, None).await.expect("an answer");
+    put(&cloud, "k", "small").await;
+    let body = reply.body.expect("a body").collect().await;
+    assert_eq!(body.expect("all of it"), large);
+    assert_eq!(read(&cloud, json!({ "Key": "k" })).await, Ok("small".into()));
+    cloud.stop().await;
+    drop(std::fs::remove_dir_all(&directory));
+}
+
 #[tokio::test]
 async fn configurations_come_back_as_they_were_given() {
     let cloud = cloud().await;
@@ -370,19 +399,14 @@ async fn configurations_come_back_as_they_were_given() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_and_nothing_else_stays() {
-    let directory = std::env::temp_dir().join(format!("aloft-s3-{}", aloft_base::Ids::random().hex(8)));
-    let open = || async {
-        let store = Store::open(&directory).expect("a store");
-        Cloud::start_on(store, Clock::fixed(BEGINNING), vec![Arc::new(S3)]).await
-    };
-    let cloud = open().await;
-    check(&cloud, "CreateBucket", json!({}), json!({})).await;
+    let directory = directory();
+    let cloud = cloud_in(&directory).await;
     put(&cloud, "k", "old").await;
     put(&cloud, "k", "new").await;
     let refused = send(&cloud, "PutObject", json!({ "Key": "k", "IfNoneMatch": "*" }), "refused").await;
     assert!(refused.as_str().is_some_and(|text| text.starts_with("PreconditionFailed")));
     cloud.stop().await;
-    let cloud = open().await;
+    let cloud = cloud_in(&directory).await;
     assert_eq!(read(&cloud, json!({ "Key": "k" })).await, Ok("new".into()));
     let folders = std::fs::read_dir(directory.join("blobs")).expect("blobs").flatten();
     let files: usize =
