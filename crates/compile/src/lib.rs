@@ -26,6 +26,8 @@ pub struct CompileOptions {
     pub s3_accelerate: Option<bool>,
     /// Digests (`sha256:...`) of container images that are named by a tag, by the name as written.
     pub image_digests: BTreeMap<String, String>,
+    /// The outputs of the deployed stack: a layer that has not changed keeps its object, and so its version.
+    pub previous_outputs: BTreeMap<String, String>,
 }
 
 /// What compiling made.
@@ -43,6 +45,8 @@ pub struct Compiled {
     pub deployment_bucket: Option<Value>,
     /// The stack refers to `custom-resources.zip` in the artifact directory.
     pub needs_custom_resources: bool,
+    /// Layers that are as they were at the last deploy, whose zips need no upload.
+    pub unchanged_layers: Vec<String>,
     /// What the user should know.
     pub warnings: Vec<Diagnostic>,
 }

@@ -27,6 +27,9 @@ struct Rule {
     directs_walk: bool,
     /// A pattern that names a directory itself and so keeps the walk out of it.
     names_directory: bool,
+    /// The directory that the pattern begins in. The original walks from there, so what is said of it or of a directory above
+    /// does not keep this pattern out.
+    base: String,
 }
 
 /// The chosen files relative to `root`, written with `/`, sorted. Empty when nothing matches.
@@ -39,11 +42,11 @@ pub fn select(root: &Path, selection: &Selection) -> Vec<String> {
         .collect();
     let mut walk =
         Walk { rules: &rules, development: &selection.development, files: Vec::new(), ancestors: Vec::new() };
-    walk.directory(root, "", &Blocked(None));
+    walk.directory(root, "", &Vec::new());
     for base in outside(selection) {
-        walk.directory(&root.join(&base), &base, &Blocked(None));
+        walk.directory(&root.join(&base), &base, &Vec::new());
         if root.join(&base).is_file() {
-            walk.file(base, &Blocked(None));
+            walk.file(base, &Vec::new());
         }
     }
     walk.files.sort();
@@ -63,7 +66,14 @@ fn rule(pattern: &str, include: bool) -> Rule {
         takes_in,
         directs_walk: include,
         names_directory: include && negative && !is_dynamic(last),
+        base: base(bare),
     }
+}
+
+fn base(pattern: &str) -> String {
+    let segments: Vec<&str> = pattern.split('/').collect();
+    let fixed = segments.iter().take_while(|segment| !is_dynamic(segment)).count().min(segments.len() - 1);
+    segments[..fixed].join("/")
 }
 
 fn is_dynamic(text: &str) -> bool {
@@ -88,9 +98,20 @@ fn outside(selection: &Selection) -> Vec<String> {
     bases
 }
 
-/// The place among the rules of the last that keeps the walk out of a directory.
+/// A rule that keeps the walk out of a directory.
 #[derive(Clone, Copy)]
-struct Blocked(Option<usize>);
+struct Block {
+    place: usize,
+    /// How long the directory's path is.
+    depth: usize,
+}
+
+impl Block {
+    /// Whether the block holds for a pattern at that place that begins in that directory.
+    fn holds(self, place: usize, base: &str) -> bool {
+        self.place > place && self.depth > base.len()
+    }
+}
 
 struct Walk<'a> {
     rules: &'a [Rule],
@@ -101,7 +122,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, path: &Path, relative: &str, blocked: &Blocked) {
+    fn directory(&mut self, path: &Path, relative: &str, blocks: &[Block]) {
         let Ok(real) = path.canonicalize() else { return };
         if self.ancestors.contains(&real) {
             return;
@@ -125,49 +146,50 @@ impl Walk<'_> {
                 continue;
             }
             if is_directory {
-                if let Some(blocked) = self.enters(&child, blocked) {
-                    self.directory(&entry.path(), &child, &blocked);
+                if let Some(blocks) = self.enters(&child, blocks) {
+                    self.directory(&entry.path(), &child, &blocks);
                 }
             } else if is_file {
-                self.file(child, blocked);
+                self.file(child, blocks);
             }
         }
         self.ancestors.pop();
     }
 
-    /// Whether anything below the directory can be chosen, and what keeps the walk out from there on.
-    fn enters(&self, directory: &str, blocked: &Blocked) -> Option<Blocked> {
-        let mut blocked = blocked.0;
-        let mut shut = blocked;
-        for (place, rule) in self.rules.iter().enumerate() {
-            if rule.takes_in {
-                continue;
-            }
+    /// What keeps the walk out from the directory on; nothing when nothing below it can be chosen.
+    fn enters(&self, directory: &str, blocks: &[Block]) -> Option<Vec<Block>> {
+        let mut blocks = blocks.to_vec();
+        let mut covered = None;
+        for (place, rule) in self.rules.iter().enumerate().filter(|(_, rule)| !rule.takes_in) {
             if rule.names_directory && rule.glob.is_match(directory) {
-                blocked = blocked.max(Some(place));
-                shut = shut.max(Some(place));
+                blocks.push(Block { place, depth: directory.len() });
             } else if rule.glob.covers(directory) {
-                shut = shut.max(Some(place));
+                covered = Some(place);
             }
         }
-        if let Some(place) = shut {
-            let later = &self.rules[place + 1..];
-            if !later.iter().any(|rule| rule.takes_in && rule.glob.reaches_into(directory)) {
-                return None;
-            }
-        }
-        Some(Blocked(blocked))
+        let reaching = || {
+            self.rules
+                .iter()
+                .enumerate()
+                .filter(|(_, rule)| rule.takes_in && rule.glob.reaches_into(directory))
+        };
+        let is_open = |place: usize, rule: &Rule| {
+            rule.directs_walk && !blocks.iter().any(|block| block.holds(place, &rule.base))
+        };
+        let listed = blocks.is_empty() || reaching().any(|(place, rule)| is_open(place, rule));
+        let chosen = covered.is_none_or(|covered| reaching().any(|(place, _)| place > covered));
+        (listed && chosen).then_some(blocks)
     }
 
-    fn file(&mut self, path: String, blocked: &Blocked) {
+    fn file(&mut self, path: String, blocks: &[Block]) {
         let mut chosen = true;
-        let mut listed = blocked.0.is_none() && !path.starts_with("..") && !path.starts_with('/');
+        let mut listed = blocks.is_empty() && !path.starts_with("..") && !path.starts_with('/');
         for (place, rule) in self.rules.iter().enumerate() {
             if rule.glob.is_match(&path) {
                 chosen = rule.takes_in;
-                if rule.directs_walk && rule.takes_in && blocked.0.is_none_or(|block| place > block) {
-                    listed = true;
-                }
+                listed |= rule.directs_walk
+                    && rule.takes_in
+                    && !blocks.iter().any(|block| block.holds(place, &rule.base));
             }
         }
         if chosen && listed {

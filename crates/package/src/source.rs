@@ -17,10 +17,12 @@ impl S3Location {
         }
         let (host_and_before, path) = address.split_once(".amazonaws.com/")?;
         let host = host_and_before.rsplit('/').next()?;
-        if let Some((bucket, region)) = host.rsplit_once(".s3") {
-            if is_region(region) && !bucket.is_empty() && !path.is_empty() {
-                return Some(Self { bucket: bucket.to_owned(), key: path.to_owned() });
-            }
+        if let Some((bucket, region)) = host.rsplit_once(".s3")
+            && is_region(region)
+            && !bucket.is_empty()
+            && !path.is_empty()
+        {
+            return Some(Self { bucket: bucket.to_owned(), key: path.to_owned() });
         }
         let region = host.strip_prefix("s3")?;
         if is_region(region) { Self::split(path) } else { None }

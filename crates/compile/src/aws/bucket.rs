@@ -28,7 +28,10 @@ pub fn add(context: &mut Context<'_>) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let empty = Map::new();
-    let settings = object(context.provider, "deploymentBucket").unwrap_or(&empty);
+    let settings = ["deploymentBucketObject", "deploymentBucket"]
+        .iter()
+        .find_map(|key| object(context.provider, key))
+        .unwrap_or(&empty);
     let mut properties = json!({
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [{ "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } }],

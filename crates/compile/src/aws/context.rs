@@ -28,6 +28,7 @@ pub struct Context<'a> {
     pub artifact_directory: String,
     pub deployment_bucket: Option<Value>,
     pub needs_custom_resources: bool,
+    pub unchanged_layers: Vec<String>,
     pub warnings: Vec<Diagnostic>,
     /// Destinations that the default role may reach already.
     pub granted: HashSet<String>,
@@ -130,6 +131,7 @@ impl<'a> Context<'a> {
             artifact_directory,
             deployment_bucket: deployment_bucket(provider),
             needs_custom_resources: false,
+            unchanged_layers: Vec::new(),
             warnings: Vec::new(),
             granted: HashSet::new(),
             statements: SeenStatements::default(),

@@ -125,7 +125,12 @@ fn add_role(context: &mut Context<'_>, prefix: &str, logs: bool, statements: Vec
         .get_mut(CUSTOM_RESOURCES_ROLE)
         .and_then(|role| role.pointer_mut("/Properties/Policies/0/PolicyDocument/Statement"))
         .and_then(Value::as_array_mut);
-    if let Some(existing) = existing {
-        existing.extend(statements);
+    let Some(existing) = existing else { return };
+    for statement in statements {
+        // A resource that is a text is granted once; references are not compared.
+        let resource = statement.get("Resource").filter(|resource| resource.is_string());
+        if resource.is_none() || !existing.iter().any(|known| known.get("Resource") == resource) {
+            existing.push(statement);
+        }
     }
 }

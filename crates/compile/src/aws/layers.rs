@@ -25,7 +25,7 @@ fn add_one(context: &mut Context<'_>, name: &str, layer: &Map<String, Value>) ->
         context.error("LAYER_MISSING_IN_SERVICE", format!("layer \"{name}\" has not been packaged"), &place)
     };
     let artifact = context.artifacts.layers.get(name).ok_or_else(missing)?;
-    let key = format!("{}/{}", context.artifact_directory, artifact.file_name());
+    let mut key = format!("{}/{}", context.artifact_directory, artifact.file_name());
     let bucket = context.deployment_bucket.clone().unwrap_or_else(|| json!({ "Ref": BUCKET }));
     let mut properties = json!({
         "Content": { "S3Bucket": bucket, "S3Key": key },
@@ -49,10 +49,16 @@ fn add_one(context: &mut Context<'_>, name: &str, layer: &Map<String, Value>) ->
             &place,
         )
     })?;
+    let base = format!("{}LambdaLayer", naming::normalized(name));
+    let before = |what: &str| context.options.previous_outputs.get(&format!("{base}{what}"));
+    if let Some(previous) = before("S3Key").filter(|_| before("Hash") == Some(&hash)) {
+        key.clone_from(previous);
+        resource["Properties"]["Content"]["S3Key"] = json!(key);
+        context.unchanged_layers.push(name.to_owned());
+    }
     let retain = get(layer, "retain").is_some();
     let suffix = if retain { hash.as_str() } else { "" };
     let policy = retain.then_some("Retain");
-    let base = format!("{}LambdaLayer", naming::normalized(name));
     let id = format!("{base}{suffix}");
     resource["DeletionPolicy"] = json!(policy);
     context.put(id.clone(), resource);

@@ -18,6 +18,7 @@ mod values;
 mod version;
 
 pub use events::EVENTS;
+pub use functions::image_tags;
 
 use crate::{CompileOptions, Compiled};
 use aloft_config::Service;
@@ -57,6 +58,7 @@ pub fn compile(
         artifact_directory: context.artifact_directory,
         deployment_bucket: context.deployment_bucket,
         needs_custom_resources: context.needs_custom_resources,
+        unchanged_layers: context.unchanged_layers,
         warnings: context.warnings,
     })
 }

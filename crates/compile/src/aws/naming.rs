@@ -24,10 +24,10 @@ pub fn path(path: &str) -> String {
 /// One segment: small but for its first letter, `-` as `Dash`, `{x}` as `xVar`.
 fn path_part(part: &str) -> String {
     let mut text = upper_first(&part.to_lowercase()).replace('-', "Dash");
-    if let (Some(open), Some(close)) = (text.find('{'), text.rfind('}')) {
-        if open < close {
-            text = format!("{}{}Var{}", &text[..open], &text[open + 1..close], &text[close + 1..]);
-        }
+    if let (Some(open), Some(close)) = (text.find('{'), text.rfind('}'))
+        && open < close
+    {
+        text = format!("{}{}Var{}", &text[..open], &text[open + 1..close], &text[close + 1..]);
     }
     upper_first(&alphanumeric(&text))
 }

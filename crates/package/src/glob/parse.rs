@@ -8,13 +8,12 @@ use super::matcher::{Class, Follow, GroupKind, Node};
 /// Parses a whole pattern.
 pub fn parse(pattern: &str) -> Vec<Node> {
     // A short cut of picomatch, in which the stars keep crossing slashes.
-    if let Some(extension) = pattern.strip_prefix("**.") {
-        if !extension.is_empty()
-            && extension.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
-        {
-            let tail = extension.chars().map(Node::Literal);
-            return [Node::Globstar, Node::Literal('.')].into_iter().chain(tail).collect();
-        }
+    if let Some(extension) = pattern.strip_prefix("**.")
+        && !extension.is_empty()
+        && extension.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+    {
+        let tail = extension.chars().map(Node::Literal);
+        return [Node::Globstar, Node::Literal('.')].into_iter().chain(tail).collect();
     }
     let characters: Vec<char> = pattern.chars().collect();
     Parser { characters: &characters, at: 0 }.sequence(true)

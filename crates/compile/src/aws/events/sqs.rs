@@ -2,7 +2,8 @@
 
 use super::super::context::{Context, Event};
 use super::super::naming;
-use super::super::values::{display, stringify};
+use super::super::values::display;
+use super::mapping;
 use aloft_diag::Diagnostic;
 use serde_json::{Value, json};
 
@@ -28,8 +29,7 @@ pub fn compile(context: &mut Context<'_>) -> Result<(), Diagnostic> {
 /// Adds one mapping and says the queue's ARN.
 fn add(context: &mut Context<'_>, event: Event<'_>) -> Value {
     let arn = event.get("arn").unwrap_or(event.value).clone();
-    let depends_on: Vec<String> =
-        context.role_resource(event.function).into_iter().chain(context.alias_id(event.function)).collect();
+    let depends_on = mapping::depends_on(context, event.function);
     let id = naming::event_source_mapping(event.function, "SQS", &naming::plain(&queue_name(&arn)));
     let properties = json!({
         "BatchSize": event.truthy("batchSize").cloned().unwrap_or_else(|| json!(10)),
@@ -38,19 +38,11 @@ fn add(context: &mut Context<'_>, event: Event<'_>) -> Value {
         "FunctionName": context.target(event.function),
         "Enabled": event.value.get("enabled").cloned().unwrap_or(json!(true)),
         "FunctionResponseTypes": event.get("functionResponseType").map(|kind| json!([kind])),
-        "FilterCriteria": filter_criteria(event),
+        "FilterCriteria": mapping::filter_criteria(event),
         "ScalingConfig": event.truthy("maximumConcurrency").map(|count| json!({ "MaximumConcurrency": count })),
     });
     context.merge(id, json!({ "Type": "AWS::Lambda::EventSourceMapping", "DependsOn": depends_on, "Properties": properties }));
     arn
-}
-
-/// `filterPatterns` as CloudFormation takes them.
-pub fn filter_criteria(event: Event<'_>) -> Option<Value> {
-    let patterns = event.truthy("filterPatterns")?.as_array()?;
-    let filters: Vec<Value> =
-        patterns.iter().map(|pattern| json!({ "Pattern": stringify(pattern) })).collect();
-    Some(json!({ "Filters": filters }))
 }
 
 /// What names the queue in the logical id.

@@ -37,6 +37,27 @@ pub fn resolve(context: &Context<'_>, key: &str, image: &Value) -> Result<Image,
     Ok(Image { uri, sha256, config })
 }
 
+/// The images of the service's functions that are named by a tag, whose digests have to be looked up before compiling.
+#[must_use]
+pub fn tags(service: &aloft_config::Service) -> Vec<String> {
+    let of_function = |function: &Value| {
+        let image = function.get("image")?;
+        let reference = |image: &Value| image.get("uri").or(image.as_str().map(|_| image)).map(display);
+        let name = image.get("name").map(display).or_else(|| image.as_str().map(str::to_owned));
+        let provided = name.and_then(|name| service.at(&["provider", "ecr", "images", &name]));
+        provided.or(Some(image)).and_then(reference)
+    };
+    let mut found: Vec<String> = service
+        .functions()
+        .values()
+        .filter_map(of_function)
+        .filter(|image| is_ecr_uri(image) && !image.contains('@'))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
 fn function_reference(
     context: &Context<'_>,
     key: &str,

@@ -8,6 +8,8 @@ mod invoke_config;
 mod properties;
 mod url;
 
+pub use image::tags as image_tags;
+
 use super::context::{Alias, Context};
 use super::naming;
 use super::values::{at, display, get, present, truthy};
@@ -88,6 +90,9 @@ fn start<'a>(context: &mut Context<'a>, key: &'a str) -> Result<Option<Started<'
 
 /// `versionFunction` of the function, else `versionFunctions` of the provider, which is on unless said otherwise.
 fn keeps_versions(context: &Context<'_>, config: &Map<String, Value>) -> bool {
+    if runs_at_edge(config) {
+        return true;
+    }
     match present(config, "versionFunction").or_else(|| present(context.provider, "versionFunctions")) {
         Some(value) => truthy(Some(value)),
         None => true,
@@ -224,13 +229,25 @@ pub fn runtime(context: &Context<'_>, config: &Map<String, Value>) -> String {
         .map_or("nodejs16.x".to_owned(), display)
 }
 
-/// Milliseconds of `provider.timeout` and the like are the user's business; these are the original's defaults.
+/// A function of a CloudFront distribution, which has other defaults and always a version.
+fn runs_at_edge(config: &Map<String, Value>) -> bool {
+    let events = config.get("events").and_then(Value::as_array);
+    events.is_some_and(|events| events.iter().any(|event| truthy(event.get("cloudFront"))))
+}
+
+/// Seconds.
 pub fn timeout(context: &Context<'_>, config: &Map<String, Value>) -> Value {
+    if runs_at_edge(config) {
+        return get(config, "timeout").cloned().unwrap_or_else(|| json!(5));
+    }
     get(config, "timeout").or_else(|| get(context.provider, "timeout")).cloned().unwrap_or_else(|| json!(6))
 }
 
 /// Megabytes.
 pub fn memory(context: &Context<'_>, config: &Map<String, Value>) -> Value {
+    if runs_at_edge(config) {
+        return get(config, "memorySize").cloned().unwrap_or_else(|| json!(128));
+    }
     get(config, "memorySize")
         .or_else(|| get(context.provider, "memorySize"))
         .cloned()
