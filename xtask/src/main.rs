@@ -1,13 +1,44 @@
-//! The project's own chores, one a word: `cargo xtask <word>`.
+//! The project's own chores, one a word: `cargo xtask <word>`. A chore is a file.
 
+mod bench;
+mod demo;
 mod models;
+mod parity;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
 
 use anyhow::{Result, bail};
 use std::env;
+use std::fmt::Write;
+
+/// A word, what it does, and the function that does it with the words behind it.
+type Chore = (&'static str, &'static str, fn(&[String]) -> Result<()>);
+
+const CHORES: &[Chore] = &[
+    ("bench", "measure side by side with the original framework", bench::run),
+    ("demo", "deploy an example to the local cloud, call it, show what happened [--keep]", demo::run),
+    ("models", "make models/ again from the public API models", |_| models::run()),
+    ("parity", "compare compiled templates with the original's, by feature [filter]", parity::run),
+    ("setup", "install what the tests need", |_| setup::run()),
+    ("test", "run all checks and tests", |_| test::run()),
+    ("tidy", "check what the compiler does not", |_| tidy::run()),
+];
 
 fn main() -> Result<()> {
-    match env::args().nth(1).as_deref() {
-        Some("models") => models::run(),
-        _ => bail!("usage: cargo xtask models"),
+    let words: Vec<String> = env::args().skip(1).collect();
+    let asked = words.first().map(String::as_str).unwrap_or_default();
+    match CHORES.iter().find(|(word, ..)| *word == asked) {
+        Some((.., run)) => run(&words[1..]),
+        None => bail!("{}", usage()),
     }
+}
+
+fn usage() -> String {
+    let mut text = "usage: cargo xtask <chore>\n".to_owned();
+    for (word, meaning, _) in CHORES {
+        let _ = write!(text, "\n  {word:<8}{meaning}");
+    }
+    text
 }

@@ -1,0 +1,89 @@
+//! Other people's clients, as `cargo xtask setup` installed them, in an environment that points them at a cloud.
+
+use crate::places::{cache, runtimes, workspace};
+use crate::process::{Finished, finish};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Gives a child only what every child needs: the search path, a home, and a language. Nothing of the caller's account,
+/// configuration or stage reaches it.
+pub fn clean_environment<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
+    command.env_clear();
+    for name in ["PATH", "TMPDIR"] {
+        if let Some(value) = env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.env("HOME", home).env("LANG", "C.UTF-8")
+}
+
+/// Clients of one endpoint.
+pub struct Clients<'a> {
+    pub(crate) endpoint: &'a str,
+    pub(crate) home: &'a Path,
+}
+
+impl Clients<'_> {
+    /// Runs a Python script of `tests/clients`, with boto3 within its reach.
+    pub fn python(&self, script: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.command(&installed("venv/bin/python"));
+        finish(command.arg(client_script(script)).args(arguments), "")
+    }
+
+    /// Runs Python code with boto3 within its reach, and gives what it printed.
+    #[track_caller]
+    pub fn boto3(&self, code: &str) -> String {
+        let mut command = self.command(&installed("venv/bin/python"));
+        let code = format!("import boto3, json\n{code}");
+        finish(command.args(["-c", &code]), "").success().stdout.trim().to_owned()
+    }
+
+    /// Runs a JavaScript file of `tests/clients`, with `@aws-sdk` within its reach.
+    pub fn node(&self, script: &str, arguments: &[&str]) -> Finished {
+        let modules = installed("runtimes/nodejs/node_modules");
+        let mut command = self.command(Path::new("node"));
+        finish(command.env("NODE_PATH", modules).arg(client_script(script)).args(arguments), "")
+    }
+
+    /// Runs the AWS CLI.
+    pub fn aws(&self, arguments: &[&str]) -> Finished {
+        let mut command = self.command(&installed("venv/bin/aws"));
+        finish(command.args(arguments), "")
+    }
+
+    /// Runs the original's maintained fork in a project.
+    pub fn fork(&self, project: &Path, arguments: &[&str]) -> Finished {
+        let mut command = self.command(Path::new("node"));
+        let program = installed("fork/node_modules/osls/bin/serverless.js");
+        command.current_dir(project).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
+        finish(command.arg(program).args(arguments), "")
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        clean_environment(&mut command, self.home)
+            .env("AWS_ENDPOINT_URL", self.endpoint)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_PAGER", "")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("ALOFT_RUNTIMES", runtimes());
+        command
+    }
+}
+
+fn client_script(name: &str) -> PathBuf {
+    workspace().join("tests/clients").join(name)
+}
+
+/// Something that the setup installed.
+#[track_caller]
+pub(crate) fn installed(path: &str) -> PathBuf {
+    let path = cache().join(path);
+    assert!(path.exists(), "{} is missing: run `cargo xtask setup`", path.display());
+    path
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask setup`: installs what tests, demo and benchmark need besides Rust, all of it below `tests/.cache`.
+//!
+//! Every folder there is made from a lock file and is marked with that file's hash when it is complete, so a second run
+//! does nothing and one that was cut off is done again. Nothing is installed for the machine, and no script of a package runs.
+
+use crate::shell;
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Installs everything that the tests need.
+pub fn run() -> Result<()> {
+    need("node", &["--version"], "v20", "Node.js 20 or later")?;
+    need("python3", &["--version"], "Python 3.9", "Python 3.9 or later")?;
+    runtimes()?;
+    python("venv", "clients/requirements.txt", virtual_environment)?;
+    npm("original", "original")?;
+    npm("fork", "fork")
+}
+
+/// Installs what Lambda's runtimes bring along, which is all that the demo needs.
+pub fn runtimes() -> Result<()> {
+    npm("clients", "runtimes/nodejs")?;
+    python("runtimes/python", "clients/runtime-requirements.txt", |folder, requirements| {
+        let pip =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
+        shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
+    })
+}
+
+/// Installs the packages of `tests/<lock>/package-lock.json` in `<cache>/<name>`.
+pub fn npm(lock: &str, name: &str) -> Result<()> {
+    let source = shell::root().join("tests").join(lock);
+    install(name, &source.join("package-lock.json"), |folder| {
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(source.join(file), folder.join(file))?;
+        }
+        let npm = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+        shell::run(at(folder, "npm").args(npm))
+    })
+}
+
+fn python(name: &str, requirements: &str, make: impl Fn(&Path, &Path) -> Result<()>) -> Result<()> {
+    let requirements = shell::root().join("tests").join(requirements);
+    install(name, &requirements, |folder| make(folder, &requirements))
+}
+
+fn virtual_environment(folder: &Path, requirements: &Path) -> Result<()> {
+    let made = shell::run(at(folder, "python3").args(["-m", "venv", "."]));
+    made.context("Python's venv module is needed; on Debian and Ubuntu: apt-get install python3-venv")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
+    shell::run(at(folder, folder.join("bin/python")).args(pip).arg("--requirement").arg(requirements))
+}
+
+/// Fills `<cache>/<name>` unless it is complete and made from this lock file.
+fn install(name: &str, lock: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder: PathBuf = aloft_testkit::cache().join(name);
+    let content = fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let stamp = folder.join(".complete");
+    if fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == hash) {
+        return Ok(());
+    }
+    println!("installing {name}");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    fill(&folder).with_context(|| format!("cannot install {name}"))?;
+    Ok(fs::write(stamp, hash)?)
+}
+
+fn at(folder: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = shell::command(program);
+    command.current_dir(folder).env("PIP_ROOT_USER_ACTION", "ignore");
+    command
+}
+
+/// Stops with a clear sentence when a program is missing or older than `least`, which is what its version begins with.
+fn need(program: &str, question: &[&str], least: &str, name: &str) -> Result<()> {
+    let answer = shell::command(program).args(question).stderr(Stdio::null()).output();
+    let Ok(answer) = answer else { bail!("{name} is needed: `{program}` is not on the search path") };
+    let said = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+    ensure!(numbers(&said) >= numbers(least), "{name} is needed, and `{program}` is {said}");
+    Ok(())
+}
+
+/// The numbers in a text, for comparing versions.
+fn numbers(text: &str) -> Vec<u32> {
+    text.split(|it: char| !it.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+}

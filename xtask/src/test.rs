@@ -1,0 +1,142 @@
+//! `cargo xtask test`: everything that has to hold before a change goes in, in the order in which failures show soonest.
+//!
+//! Ends with the line `N passed, N failed`, which tests and checks are counted in.
+
+use crate::{setup, shell, tidy};
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+/// What was counted so far.
+#[derive(Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+/// Runs all checks and tests. One that fails does not keep the next from running.
+pub fn run() -> Result<()> {
+    let started = Instant::now();
+    let mut count = Count::default();
+    count.check("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])));
+    count.check("tidy", tidy::run);
+    count.check("setup", setup::run);
+    count.tests()?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    count.check("clippy", || shell::run(&mut shell::cargo(&clippy)));
+    println!("\nin {} s", started.elapsed().as_secs());
+    println!("{} passed, {} failed", count.passed, count.failed);
+    ensure!(count.failed == 0, "{} failed", count.failed);
+    Ok(())
+}
+
+impl Count {
+    fn check(&mut self, name: &str, run: impl FnOnce() -> Result<()>) {
+        println!("== {name}");
+        match run() {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                println!("{error:#}");
+                self.failed += 1;
+            }
+        }
+    }
+
+    /// The tests of the workspace: by nextest when it is installed, else by Cargo.
+    fn tests(&mut self) -> Result<()> {
+        println!("== tests");
+        let has_nextest =
+            shell::cargo(&["nextest", "--version"]).output().is_ok_and(|it| it.status.success());
+        let before = self.failed;
+        let everything = if has_nextest {
+            let nextest =
+                ["nextest", "run", "--workspace", "--no-fail-fast", "--color=never", "--status-level=fail"];
+            self.watch(&mut shell::cargo(&nextest))?
+        } else {
+            self.watch(&mut shell::cargo(&[
+                "test",
+                "--workspace",
+                "--no-fail-fast",
+                "--lib",
+                "--bins",
+                "--tests",
+            ]))?
+        };
+        let examples =
+            self.watch(&mut shell::cargo(&["test", "--workspace", "--no-fail-fast", "--doc", "--quiet"]))?;
+        // Something that did not build is a failure that no test told of.
+        if !(everything && examples) && self.failed == before {
+            self.failed += 1;
+        }
+        Ok(())
+    }
+
+    /// Runs tests, passes on what they print, counts their summaries. True when all of it succeeded.
+    fn watch(&mut self, command: &mut Command) -> Result<bool> {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start cargo")?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| follow(err));
+            let mut found = follow(out);
+            found.extend(reader.join().unwrap_or_default());
+            for (passed, failed) in found {
+                self.passed += passed;
+                self.failed += failed;
+            }
+        });
+        Ok(child.wait()?.success())
+    }
+}
+
+fn follow(pipe: Option<impl Read>) -> Vec<(u64, u64)> {
+    let lines = pipe.into_iter().flat_map(|pipe| BufReader::new(pipe).lines().map_while(Result::ok));
+    lines.inspect(|line| println!("{line}")).filter_map(|line| summary(&line)).collect()
+}
+
+/// How many passed and failed, in the last line of nextest or of a test program.
+fn summary(line: &str) -> Option<(u64, u64)> {
+    let line = line.trim_start();
+    if !line.starts_with("test result:") && !line.starts_with("Summary [") {
+        return None;
+    }
+    let number = |word: &str| {
+        let before = line.split([',', ';', '.', ':', ')']).map(str::trim).find(|part| part.contains(word))?;
+        before
+            .split(' ')
+            .rev()
+            .skip_while(|it| !it.starts_with(word))
+            .nth(1)?
+            .trim_start_matches('(')
+            .parse()
+            .ok()
+    };
+    let failed: u64 = ["failed", "timed out"].into_iter().filter_map(number).sum();
+    Some((number("passed").unwrap_or(0), failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+
+    #[test]
+    fn summaries_are_understood() {
+        for (line, expected) in [
+            ("test result: ok. 12 passed; 3 failed; 0 ignored; 0 measured", Some((12, 3))),
+            (
+                "     Summary [   1.234s] 40 tests run: 38 passed (1 slow, 2 leaky), 2 failed, 0 skipped",
+                Some((38, 2)),
+            ),
+            ("     Summary [   0.034s] 1 test run: 1 passed, 0 skipped", Some((1, 0))),
+            (
+                "     Summary [   0.034s] 3 tests run: 1 passed, 1 failed, 1 timed out, 0 skipped",
+                Some((1, 2)),
+            ),
+            ("test a::b ... ok", None),
+        ] {
+            assert_eq!(summary(line), expected, "{line}");
+        }
+    }
+}
