@@ -2,7 +2,9 @@
 
 use crate::timers::Timer;
 use crate::{Context, Engine, Head, HttpRequest, HttpResponse, Input, Reply, ResourceType, ServiceError};
+use aloft_wire::Request;
 use async_trait::async_trait;
+use http::HeaderMap;
 
 /// One service of the local cloud. All its state is in the store; what it keeps in memory is a cache.
 #[async_trait]
@@ -24,6 +26,12 @@ pub trait Service: Send + Sync {
     /// The CloudFormation types that this service makes.
     fn resources(&self) -> &'static [ResourceType] {
         &[]
+    }
+
+    /// What a web page elsewhere may see of the answer: headers for a request to the API with an `Origin`. Those for
+    /// `OPTIONS` are all of the answer; an error is, too. None means that this service does not answer web pages.
+    fn cross_origin(&self, _engine: &Engine, _request: &Request) -> Result<HeaderMap, ServiceError> {
+        Ok(HeaderMap::new())
     }
 
     /// Whether a request is for this service's own front door (an API's address, a function URL) and no operation of its API.

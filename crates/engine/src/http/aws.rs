@@ -4,7 +4,7 @@ use super::{Head, HttpRequest, HttpResponse};
 use crate::{Body, Context, Engine, Reply, ServiceError, identity};
 use aloft_wire::{Model, Operation, Output, Protocol, Request, aws_chunked, sigv4};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
 pub(super) async fn answer(
@@ -22,6 +22,37 @@ pub(super) async fn answer(
         headers: head.headers,
         body,
     };
+    if !request.headers.contains_key(header::ORIGIN) {
+        return answer_routed(engine, model, request, signed_path, request_id).await;
+    }
+    let service = engine.service(model.name());
+    let shown =
+        service.map_or_else(|| Ok(HeaderMap::new()), |service| service.cross_origin(engine, &request));
+    match shown {
+        Ok(headers) if request.method == Method::OPTIONS && !headers.is_empty() => {
+            let mut response = HttpResponse::default();
+            *response.headers_mut() = headers;
+            response
+        }
+        Err(refusal) if request.method == Method::OPTIONS => {
+            to_response(aloft_wire::write_error(model, None, model.protocol(), &request_id, &refusal))
+        }
+        shown => {
+            let mut response = answer_routed(engine, model, request, signed_path, request_id).await;
+            response.headers_mut().extend(shown.unwrap_or_default());
+            response
+        }
+    }
+}
+
+/// Answers a request whose path has the bucket in it, if it is about one.
+async fn answer_routed(
+    engine: &Engine,
+    model: &'static Model,
+    request: Request,
+    signed_path: String,
+    request_id: String,
+) -> HttpResponse {
     let (protocol, operation) = match aloft_wire::match_operation(model, &request) {
         Ok(matched) => matched,
         Err(error) => {
