@@ -10,6 +10,7 @@ mod checksum;
 mod cloudformation;
 mod conditions;
 mod configuration;
+mod cors;
 mod crc;
 mod delete;
 mod error;
@@ -31,9 +32,11 @@ mod versions;
 use crate::storage::Fault;
 use aloft_engine::timers::Timer;
 use aloft_engine::{
-    Context, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait, operations,
+    Context, Engine, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait, operations,
 };
+use aloft_wire::Request;
 use bucket::Bucket;
+use http::HeaderMap;
 
 /// The service.
 pub struct S3;
@@ -100,6 +103,10 @@ impl Service for S3 {
 
     fn resources(&self) -> &'static [ResourceType] {
         cloudformation::RESOURCES
+    }
+
+    fn cross_origin(&self, engine: &Engine, request: &Request) -> Result<HeaderMap, ServiceError> {
+        cors::headers(engine, request)
     }
 
     async fn timer(&self, context: &Context, timer: &Timer) -> Result<(), ServiceError> {
