@@ -384,3 +384,30 @@ async fn stacks_make_change_and_delete_rules() {
     }
     cloud.stop().await;
 }
+
+/// With the boto3 that the setup installed for tests, in `$ALOFT_TEST_CACHE` or `tests/.cache`.
+#[tokio::test]
+async fn boto3_finds_itself_at_home() {
+    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let cache =
+        std::env::var_os("ALOFT_TEST_CACHE").map_or_else(|| workspace.join("tests/.cache"), Into::into);
+    let python = cache.join("venv/bin/python");
+    if !python.exists() {
+        eprintln!("skipped: {} is absent", python.display());
+        return;
+    }
+    let functions = Arc::<Functions>::default();
+    let store = Store::ephemeral().expect("a store");
+    let cloud = Cloud::start_on(store, Clock::system(), services(&functions)).await;
+    let mut command = tokio::process::Command::new(python);
+    command
+        .args(["-c", include_str!("clients.py")])
+        .env("ENDPOINT", cloud.engine.endpoint())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(60), command.output())
+        .await
+        .expect("in time")
+        .expect("python runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    cloud.stop().await;
+}

@@ -23,6 +23,8 @@ use std::time::Duration;
 const DELIVERIES: &str = "sns.deliveries";
 /// How long an HTTP endpoint may take. Source: "Message delivery retries".
 const HTTP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a delivery waits while too many endpoints are waited for.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// What is delivered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,6 +124,12 @@ async fn attempt(sns: &Sns, context: &Context, row: Vec<u8>) -> Outcome<Option<D
         subscription.attributes.get("DeliveryPolicy"),
         shared.as_ref(),
     );
+    let _permit = if subscription.protocol.starts_with("http") {
+        let Ok(permit) = sns.requests.try_acquire() else { return Ok(Some(BUSY)) };
+        Some(permit)
+    } else {
+        None
+    };
     loop {
         let error = match deliver(sns, context, &subscription, &delivery.content).await {
             Ok(()) => return finish(context, row).await,

@@ -28,13 +28,23 @@ use crate::outward::Outward;
 use aloft_engine::timers::Timer;
 use aloft_engine::{Context, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait};
 
+/// How many HTTP endpoints are waited for at once, so that slow ones leave room for other timers.
+const MOST_REQUESTS: usize = 16;
+
 /// The service.
-#[derive(Default)]
 pub struct Sns {
     /// Reaches subscribers over HTTP.
     outward: Outward,
+    requests: tokio::sync::Semaphore,
     /// Held while the deliveries of a FIFO topic are made, so that they stay in order.
     in_order: tokio::sync::Mutex<()>,
+}
+
+impl Default for Sns {
+    fn default() -> Self {
+        let requests = tokio::sync::Semaphore::new(MOST_REQUESTS);
+        Self { outward: Outward::default(), requests, in_order: tokio::sync::Mutex::default() }
+    }
 }
 
 aloft_engine::operations! { Sns;
