@@ -25,7 +25,7 @@ use aloft_config::Service;
 use aloft_diag::Diagnostic;
 use aloft_package::Artifacts;
 use context::Context;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Compiles the service.
 ///
@@ -40,14 +40,15 @@ pub fn compile(
     let mut context = Context::new(service, artifacts, options).map_err(|error| vec![error])?;
     let one = |error: Diagnostic| vec![error];
     bucket::add(&mut context).map_err(one)?;
-    let create_template = template(&context.resources, &context.outputs);
+    let create_template = template(context.resources.clone(), context.outputs.clone());
     log_groups::add(&mut context);
     role::add(&mut context);
     layers::add(&mut context).map_err(one)?;
     functions::add(&mut context)?;
     events::add(&mut context)?;
     outputs::export(&mut context);
-    let mut update_template = template(&context.resources, &context.outputs);
+    let resources = std::mem::take(&mut context.resources);
+    let mut update_template = template(resources, std::mem::take(&mut context.outputs));
     merge::add_resources(service, &mut update_template).map_err(one)?;
     merge::strip_nulls(&mut update_template);
     let state = state::state(&context, &create_template, &update_template);
@@ -63,11 +64,15 @@ pub fn compile(
     })
 }
 
-fn template(resources: &Map<String, Value>, outputs: &Map<String, Value>) -> Value {
-    json!({
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "The AWS CloudFormation template for this Serverless application",
-        "Resources": resources,
-        "Outputs": outputs,
-    })
+/// Takes the parts: a large service has tens of thousands of resources, which are not to be copied for each document.
+fn template(resources: Map<String, Value>, outputs: Map<String, Value>) -> Value {
+    let mut made = Map::new();
+    made.insert("AWSTemplateFormatVersion".to_owned(), "2010-09-09".into());
+    made.insert(
+        "Description".to_owned(),
+        "The AWS CloudFormation template for this Serverless application".into(),
+    );
+    made.insert("Resources".to_owned(), Value::Object(resources));
+    made.insert("Outputs".to_owned(), Value::Object(outputs));
+    Value::Object(made)
 }

@@ -29,25 +29,26 @@ pub fn state(context: &Context<'_>, create: &Value, update: &Value) -> Value {
         compiled.insert(function.key.to_owned(), Value::Object(entry));
     }
     let setting = |key: &str| present(&service.config, key).cloned();
-    json!({
-        "service": {
-            "service": service.name,
-            "serviceObject": { "name": service.name },
-            "provider": provider,
-            "custom": setting("custom"),
-            "plugins": setting("plugins").unwrap_or_else(|| json!([])),
-            "pluginsData": {},
-            "functions": compiled,
-            "resources": setting("resources"),
-            "configValidationMode": setting("configValidationMode").unwrap_or_else(|| json!("warn")),
-            "serviceFilename": service.file_name,
-            "layers": setting("layers").unwrap_or_else(|| json!({})),
-            "initialServerlessConfig": service.config,
-        },
-        "package": {
-            "individually": service.package().get("individually"),
-            "artifactDirectoryName": context.artifact_directory,
-            "artifact": context.artifacts.service.as_ref().map_or(String::new(), aloft_package::Artifact::file_name),
-        },
-    })
+    // Moved in one by one: `json!` would copy the templates.
+    let entries = [
+        ("service", json!(service.name)),
+        ("serviceObject", json!({ "name": service.name })),
+        ("provider", Value::Object(provider)),
+        ("custom", setting("custom").unwrap_or_default()),
+        ("plugins", setting("plugins").unwrap_or_else(|| json!([]))),
+        ("pluginsData", json!({})),
+        ("functions", Value::Object(compiled)),
+        ("resources", setting("resources").unwrap_or_default()),
+        ("configValidationMode", setting("configValidationMode").unwrap_or_else(|| json!("warn"))),
+        ("serviceFilename", json!(service.file_name)),
+        ("layers", setting("layers").unwrap_or_else(|| json!({}))),
+    ];
+    let package = json!({
+        "individually": service.package().get("individually"),
+        "artifactDirectoryName": context.artifact_directory,
+        "artifact": context.artifacts.service.as_ref().map_or(String::new(), aloft_package::Artifact::file_name),
+    });
+    let service = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let state = [("service".to_owned(), Value::Object(service)), ("package".to_owned(), package)];
+    Value::Object(state.into_iter().collect())
 }
