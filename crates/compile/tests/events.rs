@@ -31,7 +31,8 @@ fn essentials(mut template: Value) -> Value {
         template[section].as_object_mut().unwrap().retain(|id, resource| {
             let plain_function =
                 resource["Type"] == "AWS::Lambda::Function" && resource.get("DeletionPolicy").is_none();
-            !common(id) && !(plain_function && !id.starts_with("Custom"))
+            let kept = !plain_function || id.starts_with("Custom");
+            kept && !common(id)
         });
     }
     let role = template
