@@ -39,6 +39,11 @@ impl Service for Noting {
 
     async fn timer(&self, context: &Context, timer: &Timer) -> Result<(), ServiceError> {
         drop(self.fired.send((timer.name.clone(), context.now())));
+        if timer.name == "again" && timer.payload.is_null() {
+            let again = Timer { payload: true.into(), ..timer.clone() };
+            let write = context.store().write(move |transaction| timers::set(transaction, &again));
+            write.await.map_err(|error: StoreError| error).expect("written");
+        }
         let fails =
             timer.name == "flaky" && !std::mem::replace(&mut *self.failed.lock().expect("a flag"), true);
         if fails { Err(ServiceError::new("Flaky", 500, "not yet")) } else { Ok(()) }
@@ -121,6 +126,16 @@ async fn check(engine: &Engine, request: &str, status: &str, body: &str) {
     let answer = exchange(engine, request).await;
     assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request:?} gave {answer:?}");
     assert!(answer.contains(body), "{request:?} gave {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_that_is_set_again_while_it_fires_fires_again() {
+    let (engine, mut fired) = start(Clock::fixed(Timestamp(1_000)), Options::default()).await;
+    set(&engine, "again", 500).await;
+    assert_eq!(next(&mut fired).await.0, "again");
+    assert_eq!(next(&mut fired).await.0, "again");
+    engine.stop().await;
+    assert!(fired.try_recv().is_err(), "and not a third time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

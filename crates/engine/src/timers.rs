@@ -42,18 +42,31 @@ pub struct Timer {
     pub payload: Value,
 }
 
+/// A timer as it is stored: with the number of times that it was set while it stood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    timer: Timer,
+    #[serde(default)]
+    generation: u64,
+}
+
 /// Sets a timer, or moves the one of the same name.
 pub fn set(transaction: &mut Transaction<'_>, timer: &Timer) -> Result<(), StoreError> {
-    cancel(transaction, &timer.service, &timer.name)?;
     let name = name_key(&timer.service, &timer.name);
-    transaction.put_json(NAMES, &name, &timer.due)?;
-    transaction.put_json(DUE, due_key(timer.due, &name), timer)
+    let before: Option<(Timestamp, u64)> = transaction.get_json(NAMES, &name)?;
+    let generation = before.map_or(0, |(_, generation)| generation + 1);
+    if let Some((due, _)) = before {
+        transaction.delete(DUE, due_key(due, &name));
+    }
+    transaction.put_json(NAMES, &name, &(timer.due, generation))?;
+    transaction.put_json(DUE, due_key(timer.due, &name), &Row { timer: timer.clone(), generation })
 }
 
 /// Drops a timer, if it is there.
 pub fn cancel(transaction: &mut Transaction<'_>, service: &str, name: &str) -> Result<(), StoreError> {
     let name = name_key(service, name);
-    if let Some(due) = transaction.get_json::<Timestamp>(NAMES, &name)? {
+    if let Some((due, _)) = transaction.get_json::<(Timestamp, u64)>(NAMES, &name)? {
         transaction.delete(DUE, due_key(due, &name));
         transaction.delete(NAMES, &name);
     }
@@ -111,33 +124,33 @@ fn fire_due(engine: &Engine, at_work: &Arc<AtWork>) -> Result<Duration, StoreErr
         if keys.contains(&key) {
             continue;
         }
-        let timer: Timer = serde_json::from_slice(&row)
+        let row: Row = serde_json::from_slice(&row)
             .map_err(|error| StoreError::Damaged { keyspace: DUE.to_owned(), reason: error.to_string() })?;
-        if timer.due > now {
-            return Ok(if engine.clock().is_fixed() { NAP } else { timer.due.since(now).min(NAP) });
+        if row.timer.due > now {
+            return Ok(if engine.clock().is_fixed() { NAP } else { row.timer.due.since(now).min(NAP) });
         }
         if keys.len() >= AT_WORK {
             break;
         }
         keys.insert(key.clone());
-        tokio::spawn(fire(engine.clone(), at_work.clone(), key, timer));
+        tokio::spawn(fire(engine.clone(), at_work.clone(), key, row));
     }
     Ok(NAP)
 }
 
-async fn fire(engine: Engine, at_work: Arc<AtWork>, key: Vec<u8>, timer: Timer) {
+async fn fire(engine: Engine, at_work: Arc<AtWork>, key: Vec<u8>, Row { timer, generation }: Row) {
     let context = Context::service(&engine, &timer.service, timer.account.clone(), timer.region.clone());
     let result = match engine.service(&timer.service) {
         Some(service) => service.timer(&context, &timer).await,
         None => Err(ServiceError::new("ServiceUnavailable", 503, format!("no service `{}`", timer.service))),
     };
     let retry_at = engine.clock().now().add(RETRY);
-    let done = key.clone();
     let settled = engine
         .store()
         .write(move |transaction| {
             // The service may have moved or set it again meanwhile: then this row is no longer ours to settle.
-            if transaction.get(DUE, &done)?.is_none() {
+            let now: Option<(Timestamp, u64)> = transaction.get_json(NAMES, name_key(&timer.service, &timer.name))?;
+            if now.is_none_or(|(_, now)| now != generation) {
                 return Ok(());
             }
             match result {
