@@ -3,12 +3,14 @@
 //! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
 //! line in [`SERVICES`].
 
+pub mod apigatewayv2;
 pub mod cloudformation;
 mod deduplication;
 pub mod dynamodb;
 pub mod dynamodbstreams;
 pub mod events;
 mod failure;
+mod gateway;
 pub mod iam;
 mod outward;
 mod page;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 
 /// Makes each service, alphabetically.
 pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
+    // After `apigateway`: it answers at the addresses of APIs that nobody has.
+    || Arc::new(apigatewayv2::ApiGatewayV2::default()),
     || Arc::new(cloudformation::CloudFormation),
     || Arc::new(dynamodb::DynamoDb),
     || Arc::new(dynamodbstreams::DynamoDbStreams),

@@ -1,0 +1,197 @@
+//! Payload format 1.0: the event that a proxied function of either kind of API sees, and the answer that it gives.
+//!
+//! Sources: "Input format of a Lambda function for proxy integration" and "Output format ..." in the developer guide.
+
+use super::request::{self, Pairs, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+/// The members of an identity that nobody has signed for; those of IAM callers are filled in.
+const IDENTITY: [&str; 10] = [
+    "cognitoIdentityPoolId",
+    "accountId",
+    "cognitoIdentityId",
+    "caller",
+    "principalOrgId",
+    "accessKey",
+    "cognitoAuthenticationType",
+    "cognitoAuthenticationProvider",
+    "userArn",
+    "user",
+];
+
+/// `requestContext.identity`
+pub(crate) fn identity(request: &Request) -> Map<String, Value> {
+    let mut identity: Map<String, Value> =
+        IDENTITY.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    identity.insert("sourceIp".to_owned(), request.source_ip.as_str().into());
+    identity.insert("userAgent".to_owned(), request.header("user-agent").into());
+    identity
+}
+
+/// The event's members that come from the request; `path`, `resource` and `requestContext` are the caller's to say.
+pub(crate) fn event(
+    request: &Request,
+    resource: &str,
+    path: &str,
+    stage_variables: &Map<String, Value>,
+    body: (Value, bool),
+    request_context: Value,
+) -> Map<String, Value> {
+    let headers = request::title_case(&request.headers);
+    let event = json!({
+        "resource": resource,
+        "path": path,
+        "httpMethod": request.method.as_str(),
+        "headers": request::last_values(&headers),
+        "multiValueHeaders": request::all_values(&headers),
+        "queryStringParameters": request::or_null(request::last_values(&request.query)),
+        "multiValueQueryStringParameters": request::or_null(request::all_values(&request.query)),
+        "pathParameters": request::or_null(request.path_parameters.clone()),
+        "stageVariables": request::or_null(stage_variables.clone()),
+        "requestContext": request_context,
+        "body": body.0,
+        "isBase64Encoded": body.1,
+    });
+    match event {
+        Value::Object(event) => event,
+        _ => Map::new(),
+    }
+}
+
+/// A body for an event: as text, or as base64 when it is `binary` or no text at all.
+pub(crate) fn body(request: &Request, binary: bool) -> (Value, bool) {
+    match std::str::from_utf8(&request.body) {
+        _ if request.body.is_empty() => (Value::Null, false),
+        Ok(text) if !binary => (text.into(), false),
+        _ => (BASE64.encode(&request.body).into(), true),
+    }
+}
+
+/// What a function wants to be answered.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// Between 200 and 599.
+    pub status: u16,
+    /// In the order given, with repetitions.
+    pub headers: Pairs,
+    /// The body as the function wrote it.
+    pub body: String,
+    /// Whether the body is base64.
+    pub is_base64: bool,
+}
+
+impl Answer {
+    /// The body's bytes; base64 is decoded when that is `wanted`. Nothing when it is malformed.
+    pub fn into_bytes(self, wanted: bool) -> Option<Bytes> {
+        if self.is_base64 && wanted {
+            BASE64.decode(&self.body).ok().map(Bytes::from)
+        } else {
+            Some(self.body.into())
+        }
+    }
+}
+
+/// The members that a function may answer with.
+const MEMBERS: [&str; 5] = ["statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"];
+
+/// Reads a function's answer; nothing when it is malformed. A `strict` gateway allows no other members and assumes 200.
+pub(crate) fn answer(payload: &[u8], strict: bool) -> Option<Answer> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice::<Value>(payload) else { return None };
+    if strict && answer.keys().any(|name| !MEMBERS.contains(&name.as_str())) {
+        return None;
+    }
+    let status = match answer.get("statusCode") {
+        Some(status) => read_status(status)?,
+        None if strict => 200,
+        None => return None,
+    };
+    let mut headers: Pairs = Vec::new();
+    for (name, values) in members(&answer, "multiValueHeaders")? {
+        for value in values.as_array()? {
+            headers.push((name.clone(), scalar(value)?));
+        }
+    }
+    for (name, value) in members(&answer, "headers")? {
+        let value = scalar(value)?;
+        // What both have comes once.
+        if !headers.iter().any(|(known, other)| known.eq_ignore_ascii_case(name) && *other == value) {
+            headers.push((name.clone(), value));
+        }
+    }
+    let body = match answer.get("body") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(body)) => body.clone(),
+        Some(_) => return None,
+    };
+    let is_base64 = answer.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
+    Some(Answer { status, headers, body, is_base64 })
+}
+
+/// A status code as a number or a text.
+pub(crate) fn read_status(status: &Value) -> Option<u16> {
+    let status = match status {
+        Value::Number(number) => {
+            number.as_u64().or_else(|| number.as_f64().filter(|f| f.fract() == 0.0).map(|f| f as u64))?
+        }
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    u16::try_from(status).ok().filter(|status| (200..600).contains(status))
+}
+
+/// A header's value.
+pub(crate) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn members<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<Vec<(&'a String, &'a Value)>> {
+    match answer.get(name) {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Object(members)) => Some(members.iter().collect()),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(payload: Value, strict: bool, expected: Option<(u16, &[(&str, &str)], &str)>) {
+        let found = answer(payload.to_string().as_bytes(), strict)
+            .map(|answer| (answer.status, answer.headers, answer.body));
+        let expected = expected.map(|(status, headers, body)| {
+            let headers =
+                headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            (status, headers, body.to_owned())
+        });
+        assert_eq!(found, expected, "{payload}");
+    }
+
+    #[test]
+    fn answers_of_functions_are_read() {
+        check(json!({ "statusCode": 200, "body": "x" }), true, Some((200, &[], "x")));
+        check(json!({ "statusCode": "404" }), true, Some((404, &[], "")));
+        check(json!({ "body": "x" }), true, Some((200, &[], "x")));
+        check(json!({ "body": "x" }), false, None);
+        check(json!({ "statusCode": 200, "body": { "a": 1 } }), true, None);
+        check(json!({ "statusCode": 200, "other": 1 }), true, None);
+        check(json!({ "statusCode": 200, "other": 1 }), false, Some((200, &[], "")));
+        check(json!({ "statusCode": 99 }), true, None);
+        check(json!("text"), true, None);
+        check(json!(null), true, None);
+        check(
+            json!({ "statusCode": 200, "headers": { "A": 1, "B": true, "c": "2" }, "multiValueHeaders": { "C": ["2", "3"] } }),
+            true,
+            Some((200, &[("C", "2"), ("C", "3"), ("A", "1"), ("B", "true")], "")),
+        );
+        check(json!({ "statusCode": 200, "headers": { "A": {} } }), true, None);
+    }
+}
