@@ -65,7 +65,7 @@ pub enum Command {
     /// Show what is deployed
     Info(Info),
     /// Invoke a deployed function, or with `local` run it here
-    Invoke(Invoke),
+    Invoke(Box<Invoke>),
     /// Show the logs of a deployed function
     Logs(Logs),
     /// Package the service without deploying it
@@ -277,7 +277,7 @@ impl Cli {
             Command::Deploy(Deploy { what: Some(_), .. }) => "deploy function",
             Command::Deploy(_) => "deploy",
             Command::Info(_) => "info",
-            Command::Invoke(Invoke { what: Some(_), .. }) => "invoke local",
+            Command::Invoke(invoke) if invoke.what.is_some() => "invoke local",
             Command::Invoke(_) => "invoke",
             Command::Logs(_) => "logs",
             Command::Package(_) => "package",
@@ -308,10 +308,10 @@ impl Cli {
             }
             Command::Deploy(deploy) => put("package", path(&deploy.package)),
             Command::Package(package) => put("package", path(&package.package)),
-            Command::Invoke(Invoke { what: Some(InvokeWhat::Local(local)), .. }) => {
-                put("function", Some(Value::from(local.function.as_str())));
-            }
-            Command::Invoke(invoke) => put("function", text(&invoke.function)),
+            Command::Invoke(invoke) => match &invoke.what {
+                Some(InvokeWhat::Local(local)) => put("function", Some(Value::from(local.function.as_str()))),
+                None => put("function", text(&invoke.function)),
+            },
             Command::Logs(logs) => put("function", Some(Value::from(logs.function.as_str()))),
             _ => {}
         }

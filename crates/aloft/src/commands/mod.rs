@@ -12,7 +12,7 @@ mod print;
 mod remove;
 mod sdks;
 
-use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, Invoke, InvokeWhat};
+use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, InvokeWhat};
 use crate::failure::AlreadyShown;
 use crate::session::Session;
 use crate::terminal::Terminal;
@@ -45,10 +45,10 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
         }
         Command::Deploy(options) => deploy::run(session, options).await,
         Command::Info(options) => info::run(&mut session, options).await,
-        Command::Invoke(Invoke { what: Some(InvokeWhat::Local(options)), .. }) => {
-            invoke_local::run(&mut session, options).await
-        }
-        Command::Invoke(options) => invoke::run(&mut session, options).await,
+        Command::Invoke(options) => match &options.what {
+            Some(InvokeWhat::Local(local)) => invoke_local::run(&mut session, local).await,
+            None => invoke::run(&mut session, options).await,
+        },
         Command::Logs(options) => logs::run(&mut session, options).await,
         Command::Package(options) => package::run(session, options).await,
         Command::Print(options) => print::run(&session, options),

@@ -1,5 +1,6 @@
 //! The deployment of a service to AWS, or to what speaks its APIs: the steps that `package` and `deploy` share.
 
+mod remote;
 pub mod stack;
 mod upload;
 
@@ -72,6 +73,9 @@ pub static DEPLOY: &[Step<Deployment>] = steps![Deployment;
 impl Deployment {
     /// A deployment that packages into a directory.
     pub fn new(session: Session, directory: PathBuf, minify: bool) -> Self {
+        // Without a bucket of its own choice, the stack makes one.
+        let bucket =
+            session.service.provider().get("deploymentBucket").and_then(bucket_name).unwrap_or_default();
         Self {
             session,
             force: false,
@@ -82,7 +86,7 @@ impl Deployment {
             minify,
             artifacts: Artifacts::default(),
             package: None,
-            bucket: String::new(),
+            bucket,
         }
     }
 
@@ -152,18 +156,15 @@ async fn make_artifacts(deployment: &mut Deployment) -> anyhow::Result<()> {
         return Err(deployment.mistakes(missing.into_iter().map(error).collect()));
     }
     warn(deployment.session.terminal, &artifacts.warnings, &deployment.session.service.sources);
-    if let Some(remote) = artifacts.functions.values().find(|artifact| artifact.remote.is_some()) {
-        let message = format!("the artifact {} lies in S3, which is not built", remote.file_name());
-        return Err(Mistakes::plain("NOT_BUILT", message, "name a file in `package.artifact`"));
-    }
     deployment.artifacts = artifacts;
-    Ok(())
+    remote::fetch_artifacts(deployment).await
 }
 
 async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
     let options = CompileOptions {
         now: deployment.session.clock.now(),
         enforce_hash_update: deployment.enforce_hash_update,
+        previous_outputs: remote::previous_outputs(deployment).await,
         ..CompileOptions::default()
     };
     let service = &deployment.session.service;
@@ -180,11 +181,12 @@ async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
         ));
     }
     let Artifacts { functions, service, layers, .. } = &deployment.artifacts;
-    let all = functions.values().chain(service).chain(layers.values());
+    let is_new = |(name, _): &(&String, &aloft_package::Artifact)| !compiled.unchanged_layers.contains(*name);
+    let changed_layers = layers.iter().filter(is_new).map(|(_, artifact)| artifact);
+    let all = functions.values().chain(service).chain(changed_layers);
     let mut files: Vec<PathBuf> = all.map(|artifact| artifact.path.clone()).collect();
     files.sort();
     files.dedup();
-    deployment.bucket = compiled.deployment_bucket.as_ref().and_then(bucket_name).unwrap_or_default();
     deployment.package = Some(Package {
         create_template: compiled.create_template,
         update_template: compiled.update_template,

@@ -24,6 +24,9 @@ pub struct Scope<'a> {
     pub exports: &'a BTreeMap<String, String>,
 }
 
+/// A resource's physical id and its attributes.
+pub type Known = (String, Map<String, Value>);
+
 /// What is known of the stack's resources.
 pub enum Lookup<'a> {
     /// Nothing: conditions and previews may not refer to resources.
@@ -31,7 +34,7 @@ pub enum Lookup<'a> {
     /// Leaves references to resources as they are, to compare templates.
     Keep,
     /// `Ref` and attributes of those that are there.
-    Resources(&'a dyn Fn(&str) -> Option<(String, Map<String, Value>)>),
+    Resources(&'a dyn Fn(&str) -> Option<Known>),
 }
 
 /// A value with all its functions worked out. `AWS::NoValue` removes its key or item.
