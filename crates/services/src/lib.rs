@@ -12,6 +12,8 @@ pub mod events;
 mod failure;
 mod gateway;
 pub mod iam;
+pub mod lambda;
+pub mod logs;
 mod outward;
 mod page;
 mod properties;
@@ -36,6 +38,8 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(dynamodbstreams::DynamoDbStreams),
     || Arc::new(events::Events),
     || Arc::new(iam::Iam),
+    || Arc::new(lambda::Lambda::default()),
+    || Arc::new(logs::Logs),
     || Arc::new(s3::S3),
     || Arc::new(sns::Sns::default()),
     || Arc::new(sqs::Sqs::default()),

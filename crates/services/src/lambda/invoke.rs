@@ -1,0 +1,215 @@
+//! Invoking: the operation, and the one way on which every invocation goes, whoever asks for it.
+
+use super::errors::{self, invalid, too_large};
+use super::ledger::Entry;
+use super::name::Name;
+use super::running::Running;
+use super::targets::Target;
+use super::{Lambda, events};
+use aloft_engine::{Body, Context, Principal, Reply, ServiceError, WithBody};
+use aloft_worker::{FunctionError, Invocation, InvokeError, Outcome};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The most bytes of an event, when the caller waits for the answer.
+const SYNCHRONOUS_LIMIT: usize = 6 * 1024 * 1024;
+/// The most bytes of an event, when he does not.
+const ASYNCHRONOUS_LIMIT: usize = 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Invoke {
+    function_name: String,
+    qualifier: Option<String>,
+    invocation_type: Option<String>,
+    log_type: Option<String>,
+    client_context: Option<String>,
+    durable_execution_name: Option<String>,
+    tenant_id: Option<String>,
+}
+
+/// An event on its way to a function.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub request_id: String,
+    pub payload: Bytes,
+    /// As JSON.
+    pub client_context: Option<String>,
+    pub trace_id: String,
+    /// Who asks for it, for the ledger.
+    pub cause: String,
+    /// How long it may wait until there is room for it; not at all when a caller waits for the answer.
+    pub wait: Option<Duration>,
+}
+
+impl Call {
+    /// A call on behalf of whoever the context names.
+    pub fn new(context: &Context, payload: Bytes) -> Self {
+        Self {
+            request_id: context.ids().uuid(),
+            payload,
+            client_context: None,
+            trace_id: trace_of(context),
+            cause: match &context.principal {
+                Principal::Root => "root".to_owned(),
+                Principal::Arn(text) | Principal::Service(text) => text.clone(),
+                Principal::Anonymous => "anonymous".to_owned(),
+            },
+            wait: None,
+        }
+    }
+}
+
+/// The trace that the context belongs to, or a new one.
+fn trace_of(context: &Context) -> String {
+    context.trace_id.clone().unwrap_or_else(|| {
+        let (seconds, ids) = (context.now().seconds(), context.ids());
+        format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", ids.hex(24), ids.hex(16))
+    })
+}
+
+/// `Invoke`
+pub(super) async fn invoke(
+    lambda: &Lambda,
+    context: &Context,
+    input: WithBody<Invoke>,
+) -> Result<Reply, ServiceError> {
+    let WithBody { params, body } = input;
+    let running = lambda.running()?;
+    let name = Name::parse(context, &params.function_name, params.qualifier.as_deref())?;
+    if params.durable_execution_name.is_some() || params.tenant_id.is_some() {
+        return Err(invalid("The local cloud has built neither durable executions nor tenants."));
+    }
+    let kind = params.invocation_type.as_deref().unwrap_or("RequestResponse");
+    let limit = if kind == "Event" { ASYNCHRONOUS_LIMIT } else { SYNCHRONOUS_LIMIT };
+    if body.len() > limit {
+        return Err(too_large(limit, "InvokeFunction"));
+    }
+    let payload = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
+        let message = format!("Could not parse request body into json: {error}");
+        return Err(ServiceError::new("InvalidRequestContentException", 400, message));
+    }
+    let target = running.targets.find(running, context, &name).await?;
+    let mut call = Call::new(context, payload);
+    call.client_context = params.client_context.as_deref().map(decode_client_context).transpose()?;
+    let request_id = call.request_id.clone();
+    let reply = match kind {
+        "DryRun" => Reply::new(json!({ "StatusCode": 204 })),
+        "Event" => {
+            events::accept(running, context, &name, call).await?;
+            Reply::new(json!({ "StatusCode": 202 })).with_body(Body::default())
+        }
+        _ => answer(run(running, context, &name, &target, call).await?, &target, params.log_type.as_deref()),
+    };
+    Ok(with_request_id(reply, &request_id))
+}
+
+fn decode_client_context(encoded: &str) -> Result<String, ServiceError> {
+    let decoded = BASE64.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let refused = || {
+        ServiceError::new(
+            "InvalidRequestContentException",
+            400,
+            "Client context must be a valid Base64-encoded JSON object.",
+        )
+    };
+    decoded.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()).ok_or_else(refused)
+}
+
+fn answer(outcome: Outcome, target: &Target, log_type: Option<&str>) -> Reply {
+    let mut params = json!({ "StatusCode": 200, "ExecutedVersion": target.spec.version });
+    if outcome.error.is_some() {
+        params["FunctionError"] = "Unhandled".into();
+    }
+    if log_type == Some("Tail") {
+        params["LogResult"] = BASE64.encode(&outcome.log_tail).into();
+    }
+    let mut reply = Reply::new(params).with_body(Body::Bytes(outcome.payload));
+    reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+/// The request's id that callers see is that of the invocation.
+fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        reply.headers.insert("x-amzn-requestid", value);
+    }
+    reply
+}
+
+/// Runs one invocation to its end and writes it into the ledger.
+pub(super) async fn run(
+    running: &Arc<Running>,
+    context: &Context,
+    name: &Name,
+    target: &Arc<Target>,
+    call: Call,
+) -> Result<Outcome, ServiceError> {
+    if target.reserved == Some(0) {
+        return Err(errors::throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
+    }
+    let permit = target.gate.pass(call.wait).await?;
+    if target.credentials_until.load(Ordering::Relaxed) <= context.now().millis() {
+        let (until, renewed) = running.credentials.ensure(context, &target.spec).await?;
+        target.credentials_until.store(until.millis(), Ordering::Relaxed);
+        if renewed {
+            // Environments keep those that they were started with.
+            running.workers.retire(&target.spec.account, &target.spec.region, &target.spec.name);
+        }
+    }
+    let Call { request_id, payload, client_context, trace_id, cause, .. } = call;
+    let invocation = Invocation {
+        request_id: request_id.clone(),
+        function_arn: name.arn(),
+        payload,
+        client_context,
+        cognito_identity: None,
+        trace_id: trace_id.clone(),
+    };
+    let outcome = running.workers.invoke(target.spec.clone(), invocation).await;
+    drop(permit);
+    let outcome = outcome.map_err(|error| match error {
+        InvokeError::TooManyEnvironments => errors::throttled("ConcurrentInvocationLimitExceeded"),
+        // Trying again cannot help, so it is not the service's fault, as clients understand it.
+        InvokeError::RuntimeMissing { message } => ServiceError::new("InvalidRuntimeException", 400, message),
+        InvokeError::Shutdown => ServiceError::new("ServiceUnavailable", 503, error.to_string()),
+        InvokeError::Io(ref source) => {
+            tracing::error!(%source, function = target.spec.name, "an execution environment did not start");
+            errors::failed(format!("{error}: {source}"))
+        }
+    })?;
+    let spec = &target.spec;
+    let millis = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 1e2;
+    let entry = Entry {
+        at: context.now(),
+        request_id,
+        account: spec.account.clone(),
+        region: spec.region.clone(),
+        function: spec.name.clone(),
+        version: spec.version.clone(),
+        cause,
+        trace_id,
+        log_stream: outcome.log_stream.clone(),
+        duration_ms: millis(outcome.duration),
+        init_ms: outcome.init.map(millis),
+        billed_ms: outcome.billed.as_millis() as u64,
+        memory_mb: spec.memory_mb,
+        used_mb: outcome.max_memory_mb,
+        result: match outcome.error {
+            None => "Success",
+            Some(FunctionError::Handled) => "Handled",
+            Some(FunctionError::Unhandled) => "Unhandled",
+        }
+        .to_owned(),
+    };
+    running.ledger.add(context.store(), entry);
+    Ok(outcome)
+}

@@ -1,0 +1,196 @@
+//! Who takes messages from queues to functions: a task for each mapping that is enabled.
+//!
+//! It waits in one long poll at a time and lets batches run beside it. Messages whose invocation failed are left alone:
+//! they are visible again after their timeout. Keeps true: nothing is received unless a batch may run.
+
+use super::invoke::{self, Call};
+use super::mappings::{MAPPINGS, Mapping};
+use super::running::Running;
+use super::sqs_batch::{self, Message};
+use crate::storage::decode;
+use crate::target::queue_url;
+use aloft_base::Arn;
+use aloft_engine::{Context, Engine, ServiceError};
+use aloft_lang::pattern::Pattern;
+use aloft_store::StoreError;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+/// How many batches of one mapping run at once, unless it says otherwise.
+const AT_ONCE: usize = 8;
+/// How long a poll waits for messages, in seconds.
+const POLL: u64 = 20;
+/// How long a mapping rests after a poll that failed, such as for a queue that is gone.
+const REST: Duration = Duration::from_secs(5);
+/// How long a batch waits for room in the function.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The tasks, by mapping; each ends when its sender is dropped.
+#[derive(Default)]
+pub(super) struct Pollers(Mutex<HashMap<String, watch::Sender<()>>>);
+
+impl Pollers {
+    /// Starts the tasks of all mappings.
+    pub fn take_up(&self, engine: &Engine, running: &Arc<Running>) -> Result<(), StoreError> {
+        for (_, row) in engine.store().read()?.scan(MAPPINGS, [], usize::MAX)? {
+            self.set(engine, running, &decode(MAPPINGS, &row)?);
+        }
+        Ok(())
+    }
+
+    /// Starts the task of a mapping as it is now, instead of the one that it had.
+    pub fn set(&self, engine: &Engine, running: &Arc<Running>, mapping: &Mapping) {
+        self.stop(&mapping.id);
+        let Ok(source) = mapping.source.parse::<Arn>() else { return };
+        if !mapping.enabled {
+            return;
+        }
+        let (sender, stop) = watch::channel(());
+        self.lock().insert(mapping.id.clone(), sender);
+        let context = Context::service(engine, "lambda", mapping.account.clone(), mapping.region.clone())
+            .within(&source);
+        let filters = mapping.filters.iter().filter_map(|it| Pattern::parse_text(it).ok()).collect();
+        let poller = Poller {
+            url: queue_url(&context, &mapping.source),
+            context,
+            running: running.clone(),
+            mapping: mapping.clone(),
+            filters,
+        };
+        engine.spawn(Arc::new(poller).work(stop));
+    }
+
+    pub fn stop(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Poller {
+    context: Context,
+    running: Arc<Running>,
+    mapping: Mapping,
+    url: String,
+    filters: Vec<Pattern>,
+}
+
+impl Poller {
+    async fn work(self: Arc<Self>, mut stop: watch::Receiver<()>) {
+        let room = Arc::new(Semaphore::new(self.mapping.most_at_once.unwrap_or(AT_ONCE)));
+        let mut stopped = std::pin::pin!(self.context.engine.stopped());
+        loop {
+            let next = async {
+                let permit = room.clone().acquire_owned().await;
+                (permit, self.receive().await)
+            };
+            let (permit, received) = tokio::select! {
+                next = next => next,
+                _ = stop.changed() => return,
+                () = stopped.as_mut() => return,
+            };
+            match received {
+                Ok(messages) if messages.is_empty() => {}
+                Ok(messages) => {
+                    let poller = self.clone();
+                    self.context.engine.spawn(async move {
+                        poller.deliver(messages).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!(%error, mapping = self.mapping.id, "a queue could not be polled");
+                    tokio::select! {
+                        () = tokio::time::sleep(REST) => {}
+                        _ = stop.changed() => return,
+                        () = stopped.as_mut() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for messages; with a batching window, until there are enough or the window is over.
+    async fn receive(&self) -> Result<Vec<Message>, ServiceError> {
+        // A function that is gone must not make messages invisible.
+        self.running.targets.find(&self.running, &self.context, &self.mapping.function).await?;
+        let most = self.mapping.batch_size;
+        let mut messages = self.poll(most.min(10), POLL).await?;
+        if messages.is_empty() || self.mapping.window_seconds == 0 {
+            return Ok(messages);
+        }
+        let end = Instant::now() + Duration::from_secs(self.mapping.window_seconds);
+        while messages.len() < most {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let wait = (left.as_secs_f64().ceil() as u64).min(POLL);
+            messages.extend(self.poll((most - messages.len()).min(10), wait).await?);
+        }
+        Ok(messages)
+    }
+
+    async fn poll(&self, most: usize, wait: u64) -> Result<Vec<Message>, ServiceError> {
+        let input = json!({
+            "QueueUrl": self.url,
+            "MaxNumberOfMessages": most,
+            "WaitTimeSeconds": wait,
+            "AttributeNames": ["All"],
+            "MessageAttributeNames": ["All"],
+        });
+        let answer = self.context.call("sqs", "ReceiveMessage", input).await?;
+        let messages = answer["Messages"].as_array().map_or(&[][..], Vec::as_slice);
+        let region = self.context.region.as_str();
+        Ok(messages.iter().map(|it| Message::read(it, &self.mapping.source, region)).collect())
+    }
+
+    async fn deliver(&self, messages: Vec<Message>) {
+        let (wanted, unwanted): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.passes(&self.filters));
+        self.delete(unwanted.iter()).await;
+        for (batch, payload) in sqs_batch::events(wanted) {
+            match self.invoke(payload).await {
+                Ok(outcome) => {
+                    let done = sqs_batch::done(&outcome, &batch, self.mapping.reports_failures());
+                    self.delete(done.into_iter()).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, mapping = self.mapping.id, "a batch of messages was not delivered");
+                }
+            }
+        }
+    }
+
+    async fn invoke(&self, payload: Vec<u8>) -> Result<aloft_worker::Outcome, ServiceError> {
+        let (running, name) = (&self.running, &self.mapping.function);
+        let target = running.targets.find(running, &self.context, name).await?;
+        let mut call = Call::new(&self.context, payload.into());
+        call.cause.clone_from(&self.mapping.source);
+        call.wait = Some(PATIENCE);
+        invoke::run(running, &self.context, name, &target, call).await
+    }
+
+    async fn delete(&self, messages: impl Iterator<Item = &Message>) {
+        let entries: Vec<Value> = messages
+            .enumerate()
+            .map(|(number, message)| json!({ "Id": number.to_string(), "ReceiptHandle": message.receipt }))
+            .collect();
+        for entries in entries.chunks(10) {
+            let input = json!({ "QueueUrl": self.url, "Entries": entries });
+            if let Err(error) = self.context.call("sqs", "DeleteMessageBatch", input).await {
+                tracing::warn!(%error, queue = self.mapping.source, "messages that are done could not be deleted");
+            }
+        }
+    }
+}

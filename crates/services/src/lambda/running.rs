@@ -1,0 +1,126 @@
+//! What runs functions: the workers and the caches around them, from the cloud's start to its stop.
+//!
+//! Nothing here is state: a restart makes all of it again from the store.
+
+use super::code;
+use super::credentials::{self, Credentials};
+use super::dispatch::Dispatchers;
+use super::gates::Gates;
+use super::ledger::Ledger;
+use super::name::FunctionKey;
+use super::poller::Pollers;
+use super::sink::Sink;
+use super::targets::Targets;
+use aloft_engine::timers::Timer;
+use aloft_engine::{Context, Engine, ServiceError, storage_failed};
+use aloft_worker::{Workers, WorkersOptions};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What functions may use of the machine's memory when it cannot be asked, in MB.
+const UNKNOWN_MEMORY_MB: u64 = 4096;
+
+/// All of it. It does not hold the engine, which holds it.
+pub(super) struct Running {
+    pub workers: Arc<Workers>,
+    /// Where code is unpacked.
+    pub code: PathBuf,
+    pub targets: Targets,
+    pub gates: Gates,
+    pub credentials: Arc<Credentials>,
+    pub ledger: Ledger,
+    pub dispatchers: Dispatchers,
+    pub pollers: Pollers,
+}
+
+impl Running {
+    /// Starts the workers.
+    pub fn start(engine: &Engine) -> Arc<Self> {
+        let options = engine.options();
+        let credentials = Arc::<Credentials>::default();
+        let given = credentials.clone();
+        let workers = Workers::start(WorkersOptions {
+            clock: engine.clock().clone(),
+            ids: engine.ids().clone(),
+            directory: options.scratch.join("workers"),
+            endpoint_url: engine.endpoint(),
+            idle_timeout: options.environment_idle,
+            max_environments: options.max_environments,
+            memory_budget_mb: memory_budget_mb(),
+            logs: Arc::new(Sink { store: engine.store().clone(), clock: engine.clock().clone() }),
+            credentials: Arc::new(move |spec| given.of(spec)),
+        });
+        Arc::new(Self {
+            workers,
+            code: options.scratch.join("code"),
+            targets: Targets::default(),
+            gates: Gates::default(),
+            credentials,
+            ledger: Ledger::open(engine.store()),
+            dispatchers: Dispatchers::default(),
+            pollers: Pollers::default(),
+        })
+    }
+
+    /// Takes up events and event source mappings where the last run left them.
+    pub async fn take_up(self: &Arc<Self>, engine: &Engine) -> Result<(), ServiceError> {
+        let failed = |error| storage_failed(&error);
+        code::sweep(engine.store(), &self.code).map_err(failed)?;
+        self.dispatchers.take_up(engine, self).map_err(failed)?;
+        self.pollers.take_up(engine, self).map_err(failed)
+    }
+
+    pub async fn stop(&self) {
+        self.workers.shutdown().await;
+    }
+
+    /// The function is not what it was: it is looked up again.
+    pub fn changed(&self, function: &FunctionKey) {
+        self.targets.forget(function);
+    }
+
+    /// The function's code or settings are not what they were: idle environments end.
+    pub fn replaced(&self, function: &FunctionKey) {
+        self.changed(function);
+        self.workers.retire(&function.account, &function.region, &function.name);
+    }
+
+    /// Forgets everything: the store is empty.
+    pub fn forget(&self) {
+        for environment in self.workers.status().environments {
+            self.workers.retire(&environment.account, &environment.region, &environment.function);
+        }
+        self.targets.forget_all();
+        self.credentials.forget();
+        self.pollers.forget();
+    }
+}
+
+/// Half of the machine's memory.
+fn memory_budget_mb() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes: Option<u64> = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    kilobytes.map_or(UNKNOWN_MEMORY_MB, |kilobytes| (kilobytes / 2048).max(512))
+}
+
+/// Does what a timer is due for.
+pub(super) async fn timer(
+    running: &Arc<Running>,
+    context: &Context,
+    timer: &Timer,
+) -> Result<(), ServiceError> {
+    match timer.name.split_once('/') {
+        Some(("code", sha256)) => Ok(code::remove_unused(context.store(), &running.code, sha256).await?),
+        Some(("credentials", id)) => {
+            credentials::expire(context, id).await.map_err(|error| storage_failed(&error))
+        }
+        Some(("event", _)) => {
+            if let Ok(function) = serde_json::from_value::<FunctionKey>(timer.payload.clone()) {
+                running.dispatchers.wake(&context.engine, running, &function);
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

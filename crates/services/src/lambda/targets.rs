@@ -1,0 +1,161 @@
+//! From a name to what runs: the version's specification with its code unpacked, kept in memory until something changes.
+//!
+//! Keeps true: what is kept was read after the last change that was told of; a reader that a change overtakes keeps nothing.
+
+use super::code;
+use super::gates::Gate;
+use super::name::{FunctionKey, LATEST, Name};
+use super::rows::{Alias, Function, Version};
+use super::running::Running;
+use crate::storage::Fault;
+use aloft_base::Ids;
+use aloft_engine::{Context, ServiceError};
+use aloft_worker::FunctionSpec;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One version, ready to run.
+pub(super) struct Target {
+    pub spec: Arc<FunctionSpec>,
+    pub gate: Gate,
+    pub reserved: Option<u32>,
+    pub dead_letter: Option<String>,
+    /// Until when the credentials in the cache are good enough, in milliseconds since 1970.
+    pub credentials_until: AtomicI64,
+}
+
+/// What a qualifier means: one version, or two with their shares.
+struct Choice {
+    main: Arc<Target>,
+    /// The other one, and its share of a million.
+    other: Option<(Arc<Target>, u64)>,
+}
+
+impl Choice {
+    fn pick(&self, ids: &Ids) -> Arc<Target> {
+        match &self.other {
+            Some((other, share)) if ids.below(1_000_000) < *share => other.clone(),
+            _ => self.main.clone(),
+        }
+    }
+}
+
+/// What has been looked up.
+#[derive(Default)]
+pub(super) struct Targets {
+    known: Mutex<HashMap<FunctionKey, HashMap<String, Arc<Choice>>>>,
+    /// How often something changed.
+    changes: AtomicU64,
+}
+
+impl Targets {
+    /// What to run for a name.
+    pub async fn find(
+        &self,
+        running: &Running,
+        context: &Context,
+        name: &Name,
+    ) -> Result<Arc<Target>, ServiceError> {
+        let known = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(&name.function).and_then(|qualifiers| qualifiers.get(name.qualifier()).cloned())
+        };
+        if let Some(choice) = known {
+            return Ok(choice.pick(context.ids()));
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let choice = Arc::new(look_up(running, context, name).await?);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.changes.load(Ordering::SeqCst) == changes {
+            let qualifiers = known.entry(name.function.clone()).or_default();
+            qualifiers.insert(name.qualifier().to_owned(), choice.clone());
+        }
+        Ok(choice.pick(context.ids()))
+    }
+
+    pub fn forget(&self, function: &FunctionKey) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        known.remove(function);
+    }
+
+    pub fn forget_all(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        known.clear();
+    }
+}
+
+async fn look_up(running: &Running, context: &Context, name: &Name) -> Result<Choice, Fault> {
+    let (function, main, other) = {
+        let snapshot = context.store().read()?;
+        let main = Version::named(&snapshot, name)?;
+        let function = Function::find(&snapshot, &name.function)?;
+        let alias = match name.qualifier() {
+            LATEST => None,
+            text if text.bytes().all(|it| it.is_ascii_digit()) => None,
+            text => Alias::find(&snapshot, &name.function, text)?,
+        };
+        let share = alias.and_then(|alias| alias.weights.into_iter().next());
+        let other = match share {
+            Some((version, weight)) => {
+                let number = version.parse().unwrap_or(0);
+                Version::find(&snapshot, &name.function, number)?
+                    .map(|it| (it, (weight * 1e6).round() as u64))
+            }
+            None => None,
+        };
+        (function, main, other)
+    };
+    let main = target(running, context, &name.function, &function, main).await?;
+    let other = match other {
+        Some((version, share)) => {
+            Some((target(running, context, &name.function, &function, version).await?, share))
+        }
+        None => None,
+    };
+    Ok(Choice { main, other })
+}
+
+async fn target(
+    running: &Running,
+    context: &Context,
+    key: &FunctionKey,
+    function: &Function,
+    version: Version,
+) -> Result<Arc<Target>, Fault> {
+    let (store, ids) = (context.store(), context.ids());
+    let code_directory = code::directory(store, &running.code, &version.code.sha256, ids).await?;
+    let mut layer_directories = Vec::new();
+    for layer in &version.settings.layers {
+        layer_directories.push(code::directory(store, &running.code, &layer.sha256, ids).await?);
+    }
+    let (log_group, label) = (version.settings.log_group(key), version.label());
+    let settings = version.settings;
+    let spec = FunctionSpec {
+        account: key.account.clone(),
+        region: key.region.clone(),
+        name: key.name.clone(),
+        version: label,
+        revision: version.generation,
+        runtime: settings.runtime,
+        handler: settings.handler,
+        memory_mb: settings.memory,
+        timeout: Duration::from_secs(u64::from(settings.timeout)),
+        environment: settings.environment.unwrap_or_default(),
+        code_directory,
+        layer_directories,
+        role_arn: settings.role,
+        log_group,
+        ephemeral_storage_mb: settings.storage,
+    };
+    Ok(Arc::new(Target {
+        spec: Arc::new(spec),
+        gate: running.gates.of(key, function.reserved),
+        reserved: function.reserved,
+        dead_letter: settings.dead_letter,
+        credentials_until: AtomicI64::new(i64::MIN),
+    }))
+}
