@@ -95,6 +95,19 @@ impl Context {
         params: Value,
         body: Option<bytes::Bytes>,
     ) -> Result<Reply, ServiceError> {
-        self.engine.call(self, service, operation, Input { params, body }).await
+        self.engine.call(self, service, operation, Input { params: without_nulls(params), body }).await
+    }
+}
+
+/// The same without members that are null, which mean absent members. Inputs from outside come without them.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        Value::Array(list) => list.into_iter().map(without_nulls).collect(),
+        scalar => scalar,
     }
 }
