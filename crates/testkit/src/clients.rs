@@ -35,7 +35,8 @@ impl Clients<'_> {
     #[track_caller]
     pub fn boto3(&self, code: &str) -> String {
         let mut command = self.command(&installed("venv/bin/python"));
-        let code = format!("import boto3, json\n{code}");
+        let code = format!("import boto3, json\nfrom check import *\n{code}");
+        command.env("PYTHONPATH", workspace().join("tests/clients"));
         finish(command.args(["-c", &code]), "").success().stdout.trim().to_owned()
     }
 
@@ -43,19 +44,32 @@ impl Clients<'_> {
     pub fn node(&self, script: &str, arguments: &[&str]) -> Finished {
         let modules = installed("runtimes/nodejs/node_modules");
         let mut command = self.command(Path::new("node"));
-        finish(command.env("NODE_PATH", modules).arg(client_script(script)).args(arguments), "")
+        command.env("NODE_PATH", modules).arg("--no-warnings");
+        finish(command.arg(client_script(script)).args(arguments), "")
     }
 
-    /// Runs the AWS CLI.
-    pub fn aws(&self, arguments: &[&str]) -> Finished {
-        let mut command = self.command(&installed("venv/bin/aws"));
-        finish(command.args(arguments), "")
+    /// Runs a shell script of `tests/clients`, with the AWS CLI within its reach.
+    pub fn shell(&self, script: &str) -> Finished {
+        let mut command = self.command(Path::new("bash"));
+        let ours = installed("venv/bin/aws").parent().map(Path::to_owned);
+        let others = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(ours.into_iter().chain(env::split_paths(&others)));
+        finish(command.env("PATH", path.expect("a search path")).arg(client_script(script)), "")
+    }
+
+    /// Runs the original framework in a project. It knows no other cloud than AWS.
+    pub fn original(&self, project: &Path, arguments: &[&str]) -> Finished {
+        self.serverless("original/node_modules/serverless/bin/serverless.js", project, arguments)
     }
 
     /// Runs the original's maintained fork in a project.
     pub fn fork(&self, project: &Path, arguments: &[&str]) -> Finished {
+        self.serverless("fork/node_modules/osls/bin/serverless.js", project, arguments)
+    }
+
+    fn serverless(&self, program: &str, project: &Path, arguments: &[&str]) -> Finished {
         let mut command = self.command(Path::new("node"));
-        let program = installed("fork/node_modules/osls/bin/serverless.js");
+        let program = installed(program);
         command.current_dir(project).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
         finish(command.arg(program).args(arguments), "")
     }

@@ -53,7 +53,11 @@ pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> R
     try_http(method, url, headers, body).unwrap_or_else(|error| panic!("{method} {url}: {error}"))
 }
 
-pub(crate) fn try_http(
+/// The same, for a server that may be gone.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn try_http(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],

@@ -15,7 +15,7 @@ mod wait;
 
 pub use clients::{Clients, clean_environment};
 pub use cloud::{CloudOptions, TempCloud};
-pub use http::{Response, http};
+pub use http::{Response, http, try_http};
 pub use listener::{Listener, Received};
 pub use places::{binary, cache, runtimes, shared, workspace};
 pub use process::{Finished, finish};
