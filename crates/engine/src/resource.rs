@@ -49,6 +49,8 @@ pub enum Update {
     InPlace(Resource),
     /// It cannot be changed: make another, then delete this one. Nothing was done yet.
     Replace,
+    /// Another was made already, beside this one: delete this one.
+    Replaced(Resource),
 }
 
 /// Makes, changes and deletes the resources of one type. Properties come with all intrinsic functions resolved.
@@ -73,6 +75,11 @@ pub trait ResourceHandler: Sync {
         physical_id: &str,
         properties: &Value,
     ) -> Result<(), ServiceError>;
+
+    /// What a creation that failed left all the same, and which a rollback must delete.
+    async fn left_behind(&self, _resource: &ResourceContext) -> Result<Option<Resource>, ServiceError> {
+        Ok(None)
+    }
 }
 
 impl ResourceContext {

@@ -149,7 +149,8 @@ impl Executor {
                     record.reason = None;
                     done.insert(id.clone());
                 }
-                Err(error) => {
+                Err(step::Failed { error, left }) => {
+                    record.made = record.made.take().or(left);
                     record.status = format!("{verb}_FAILED");
                     record.reason = Some(reason_of(&error));
                     failed.push(id.clone());
@@ -272,8 +273,11 @@ impl Executor {
                 let (_, result) = step::make(task).await;
                 let record = self.records.get_mut(&id).expect("the id is a key");
                 match result {
-                    Ok(result) => record.made = Some(result.made),
-                    Err(error) => {
+                    Ok(result) => {
+                        let before = record.made.replace(result.made);
+                        record.replaced.extend(before.filter(|_| result.replaced));
+                    }
+                    Err(step::Failed { error, .. }) => {
                         record.status = "UPDATE_FAILED".to_owned();
                         record.reason = Some(reason_of(&error));
                         failed.push(id.clone());
@@ -423,7 +427,9 @@ impl Executor {
     async fn save_record(&mut self, id: &str) -> Result<(), ServiceError> {
         let record = self.records.get_mut(id).expect("the caller has the record");
         record.changed = self.context.now();
-        let event = record.event(self.context.ids().uuid(), self.stack.client_token.clone());
+        let mut event = record.event(self.context.ids().uuid(), self.stack.client_token.clone());
+        self.conceal(&mut event)?;
+        let record = &self.records[id];
         let (record, stack_id) = (record.clone(), self.stack.id.clone());
         self.write(move |transaction| {
             record.put(transaction, &stack_id)?;
@@ -432,14 +438,23 @@ impl Executor {
         .await
     }
 
+    /// Masks what custom resources gave and asked not to be shown.
+    fn conceal(&self, event: &mut records::Event) -> Result<(), ServiceError> {
+        let Some(text) = event.properties.as_mut() else { return Ok(()) };
+        for record in self.records.values().filter(|record| super::custom::is_custom(&record.kind)) {
+            for secret in super::requests::secrets(&self.context, &self.stack.id, &record.logical_id)? {
+                // As it stands within JSON text.
+                let written = serde_json::Value::from(secret).to_string();
+                *text = text.replace(written.trim_matches('"'), "*****");
+            }
+        }
+        Ok(())
+    }
+
     async fn remove_record(&mut self, id: &str) -> Result<(), ServiceError> {
         let Some(record) = self.records.remove(id) else { return Ok(()) };
         let stack_id = self.stack.id.clone();
-        self.write(move |transaction| {
-            record.delete(transaction, &stack_id);
-            Ok(())
-        })
-        .await
+        self.write(move |transaction| record.delete(transaction, &stack_id)).await
     }
 
     /// Writes the stack's new status, what comes next, and all resources as they are.

@@ -1,23 +1,30 @@
 //! CloudFormation: templates become stacks of resources, which the other services make.
 //!
-//! Knows no resource type: each service lists its own. Keeps true: a stack is always at a version, on the way to one, or on the
+//! Knows no resource type of others: each service lists its own. Keeps true: a stack is always at a version, on the way to one, or on the
 //! way back, and what is on its way is taken up again after a crash.
 
 mod change_sets;
+mod custom;
+mod door;
 mod executor;
 mod intrinsics;
+mod nested;
 mod plan;
 mod queries;
 mod records;
+mod requests;
 mod stacks;
 mod step;
 mod template;
+mod wait;
 
 #[cfg(test)]
 mod tests;
 
+use aloft_engine::timers::Timer;
 use aloft_engine::{
-    Context, Engine, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait,
+    Context, Engine, Head, HttpRequest, HttpResponse, Input, Operation, Reply, ResourceType, Service,
+    ServiceError, async_trait,
 };
 
 /// The service.
@@ -49,6 +56,14 @@ aloft_engine::operations! { CloudFormation;
     ValidateTemplate => queries::validate,
 }
 
+/// What a template may have that no other service makes.
+static RESOURCES: &[ResourceType] = &[
+    ResourceType { name: custom::KIND, handler: &custom::CustomResource },
+    ResourceType { name: "AWS::CloudFormation::Stack", handler: &nested::NestedStack },
+    ResourceType { name: "AWS::CloudFormation::WaitCondition", handler: &wait::WaitCondition },
+    ResourceType { name: "AWS::CloudFormation::WaitConditionHandle", handler: &wait::WaitConditionHandle },
+];
+
 #[async_trait]
 impl Service for CloudFormation {
     fn name(&self) -> &'static str {
@@ -69,7 +84,19 @@ impl Service for CloudFormation {
     }
 
     fn resources(&self) -> &'static [ResourceType] {
-        &[]
+        RESOURCES
+    }
+
+    fn accepts(&self, head: &Head) -> bool {
+        door::accepts(head)
+    }
+
+    async fn http(&self, context: &Context, request: HttpRequest) -> HttpResponse {
+        door::answer(context, &request).await
+    }
+
+    async fn timer(&self, context: &Context, timer: &Timer) -> Result<(), ServiceError> {
+        door::too_late(context, timer).await
     }
 
     async fn start(&self, engine: &Engine) -> Result<(), ServiceError> {

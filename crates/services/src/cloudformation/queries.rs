@@ -87,6 +87,7 @@ fn described(stack: &Stack) -> Value {
         "StackId": stack.id,
         "StackName": stack.name,
         "ChangeSetId": stack.change_set_id,
+        "ParentId": stack.parent,
         "Description": Template::parse(&stack.version.template).ok().and_then(|template| template.document.get("Description").cloned()),
         "Parameters": parameters.iter().map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": text_of(value) })).collect::<Vec<_>>(),
         "CreationTime": stack.created.as_seconds_f64(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stacks by id (their ARN), the deleted ones too.
-const STACKS: &str = "cloudformation.stacks";
+pub const STACKS: &str = "cloudformation.stacks";
 /// The id of the stack that has a name now.
 const NAMES: &str = "cloudformation.names";
 /// Resources by stack and logical id.
@@ -99,6 +99,9 @@ pub struct Stack {
     pub policy: Option<String>,
     /// The token of the request that began what is under way.
     pub client_token: Option<String>,
+    /// The stack that this one is a resource of.
+    #[serde(default)]
+    pub parent: Option<String>,
     /// The change set that was last executed.
     pub change_set_id: Option<String>,
     /// Resources that a delete shall leave.
@@ -237,9 +240,10 @@ impl Record {
         transaction.put_json(RESOURCES, key([stack_id, &self.logical_id]), self)
     }
 
-    /// Removes the resource.
-    pub fn delete(&self, transaction: &mut Transaction<'_>, stack_id: &str) {
+    /// Removes the resource, with what its function was last asked.
+    pub fn delete(&self, transaction: &mut Transaction<'_>, stack_id: &str) -> Result<(), StoreError> {
         transaction.delete(RESOURCES, key([stack_id, &self.logical_id]));
+        super::requests::forget(transaction, stack_id, &self.logical_id)
     }
 
     /// The event of its present status.
@@ -337,6 +341,11 @@ pub fn resources(context: &Context, stack_id: &str) -> Result<BTreeMap<String, R
     let rows =
         read(context)?.scan_json(RESOURCES, key([stack_id]), MANY).map_err(|error| storage_failed(&error))?;
     Ok(rows.into_iter().map(|(_, record): (_, Record)| (record.logical_id.clone(), record)).collect())
+}
+
+/// One resource of a stack.
+pub fn resource(context: &Context, stack_id: &str, logical_id: &str) -> Result<Option<Record>, ServiceError> {
+    read(context)?.get_json(RESOURCES, key([stack_id, logical_id])).map_err(|error| storage_failed(&error))
 }
 
 /// The events of a stack, the latest first: `count` of them after the first `skip`.

@@ -138,6 +138,7 @@ impl Wanted {
             protected: self.enable_termination_protection,
             policy: self.stack_policy_body.clone(),
             client_token: self.client_request_token.clone(),
+            parent: None,
             change_set_id: None,
             retain: Default::default(),
             created: context.now(),

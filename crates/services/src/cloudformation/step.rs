@@ -1,7 +1,7 @@
 //! One step: asks a resource's service to make, change or delete it.
 
 use super::records::{Made, Record, Stack};
-use aloft_engine::{Context, ResourceContext, ResourceHandler, ServiceError, Update};
+use aloft_engine::{Context, Resource, ResourceContext, ResourceHandler, ServiceError, Update};
 use serde_json::Value;
 
 /// What is to be done to a resource, with all that it takes, so that many can be done at once.
@@ -12,6 +12,14 @@ pub struct Task {
     wanted: Value,
     /// Why it cannot be done at all.
     doomed: Option<ServiceError>,
+}
+
+/// Why it was not done.
+pub struct Failed {
+    /// What its service said.
+    pub error: ServiceError,
+    /// What is there all the same, where nothing was before.
+    pub left: Option<Made>,
 }
 
 /// What became of it.
@@ -48,33 +56,45 @@ impl Task {
     }
 }
 
-/// Who handles a type.
+/// Who handles a type. Custom resources may be called anything behind `Custom::`.
 pub fn handler(engine: &aloft_engine::Engine, kind: &str) -> Option<&'static dyn ResourceHandler> {
+    let kind = if kind.starts_with("Custom::") { super::custom::KIND } else { kind };
     let types = engine.services().iter().flat_map(|service| service.resources());
     types.into_iter().find(|one| one.name == kind).map(|one| one.handler)
 }
 
 /// Makes the resource, or changes what is there into what is wanted.
-pub async fn make(task: Task) -> (String, Result<Done, ServiceError>) {
+pub async fn make(task: Task) -> (String, Result<Done, Failed>) {
     let id = task.resource.logical_id.clone();
     let result = make_or_change(task).await;
     (id, result)
 }
 
-async fn make_or_change(mut task: Task) -> Result<Done, ServiceError> {
+async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
+    let plain = |error| Failed { error, left: None };
     if let Some(error) = task.doomed.take() {
-        return Err(error);
+        return Err(plain(error));
     }
-    let handler = task.handler()?;
+    let handler = task.handler().map_err(plain)?;
     let Task { resource, made, wanted, .. } = task;
-    let done = |made: aloft_engine::Resource, replaced| Done {
-        made: Made { physical_id: made.physical_id, properties: wanted.clone(), attributes: made.attributes },
-        replaced,
+    let as_made = |made: Resource| Made {
+        physical_id: made.physical_id,
+        properties: wanted.clone(),
+        attributes: made.attributes,
     };
-    let Some(old) = made else { return Ok(done(handler.create(&resource, &wanted).await?, false)) };
-    match handler.update(&resource, &old.physical_id, &old.properties, &wanted).await? {
+    let done = |made: Resource, replaced| Done { made: as_made(made), replaced };
+    let Some(old) = made else {
+        let error = match handler.create(&resource, &wanted).await {
+            Ok(made) => return Ok(done(made, false)),
+            Err(error) => error,
+        };
+        let left = handler.left_behind(&resource).await.unwrap_or_default();
+        return Err(Failed { error, left: left.map(as_made) });
+    };
+    match handler.update(&resource, &old.physical_id, &old.properties, &wanted).await.map_err(plain)? {
         Update::InPlace(made) => Ok(done(made, false)),
-        Update::Replace => Ok(done(handler.create(&resource, &wanted).await?, true)),
+        Update::Replaced(made) => Ok(done(made, true)),
+        Update::Replace => Ok(done(handler.create(&resource, &wanted).await.map_err(plain)?, true)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stacks made, changed, rolled back and deleted, with a service of things that can be told to fail.
 
+mod custom;
+
 use super::CloudFormation;
 use aloft_base::{Clock, Ids};
 use aloft_engine::{
