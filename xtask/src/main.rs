@@ -12,6 +12,7 @@ mod tidy;
 use anyhow::{Result, bail};
 use std::env;
 use std::fmt::Write;
+use std::process::ExitCode;
 
 /// A word, what it does, and the function that does it with the words behind it.
 type Chore = (&'static str, &'static str, fn(&[String]) -> Result<()>);
@@ -26,8 +27,18 @@ const CHORES: &[Chore] = &[
     ("tidy", "check what the compiler does not", |_| tidy::run()),
 ];
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
+    match chore(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(words: &[String]) -> Result<()> {
     let asked = words.first().map(String::as_str).unwrap_or_default();
     match CHORES.iter().find(|(word, ..)| *word == asked) {
         Some((.., run)) => run(&words[1..]),

@@ -57,12 +57,7 @@ pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> R
 ///
 /// # Errors
 /// What went wrong, in words.
-pub fn try_http(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Result<Response, String> {
+pub fn try_http(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, String> {
     let rest = url.strip_prefix("http://").ok_or("only http:// addresses")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
