@@ -12,6 +12,7 @@ mod log_groups;
 mod merge;
 pub mod naming;
 mod outputs;
+pub mod plan;
 mod role;
 mod state;
 mod values;
