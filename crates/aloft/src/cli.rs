@@ -62,6 +62,8 @@ pub enum Command {
     Cloud(Cloud),
     /// Deploy the service, or with `function` one function
     Deploy(Deploy),
+    /// Show where a value of the configuration comes from, or which lines make a resource
+    Explain(Explain),
     /// Show what is deployed
     Info(Info),
     /// Invoke a deployed function, or with `local` run it here
@@ -70,10 +72,14 @@ pub enum Command {
     Logs(Logs),
     /// Package the service without deploying it
     Package(Package),
+    /// Show what a deploy would change
+    Plan(Plan),
     /// Show the resolved configuration
     Print(Print),
     /// Remove the deployed service
     Remove,
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
 }
 
 #[derive(Subcommand, Debug)]
@@ -158,6 +164,16 @@ pub struct DeployFunction {
     /// Change only the configuration
     #[arg(short, long)]
     pub update_config: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// A path such as provider.environment.TABLE, or `resource` and a logical id
+    #[arg(required = true, num_args = 1..=2, value_names = ["PATH", "LOGICAL ID"])]
+    pub what: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -256,6 +272,19 @@ pub struct Package {
     pub minify_template: bool,
 }
 
+#[derive(Args, Debug, Default)]
+pub struct Plan {
+    /// Compare with this template or serverless-state.json instead of the deployed stack
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Take what `package` made in this directory
+    #[arg(short, long)]
+    pub package: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Args, Debug)]
 pub struct Print {
     /// yaml, json or text
@@ -276,13 +305,16 @@ impl Cli {
             Command::Cloud(_) => "cloud",
             Command::Deploy(Deploy { what: Some(_), .. }) => "deploy function",
             Command::Deploy(_) => "deploy",
+            Command::Explain(_) => "explain",
             Command::Info(_) => "info",
             Command::Invoke(invoke) if invoke.what.is_some() => "invoke local",
             Command::Invoke(_) => "invoke",
             Command::Logs(_) => "logs",
             Command::Package(_) => "package",
+            Command::Plan(_) => "plan",
             Command::Print(_) => "print",
             Command::Remove => "remove",
+            Command::Schema => "schema",
         }
     }
 
@@ -308,6 +340,7 @@ impl Cli {
             }
             Command::Deploy(deploy) => put("package", path(&deploy.package)),
             Command::Package(package) => put("package", path(&package.package)),
+            Command::Plan(plan) => put("package", path(&plan.package)),
             Command::Invoke(invoke) => match &invoke.what {
                 Some(InvokeWhat::Local(local)) => put("function", Some(Value::from(local.function.as_str()))),
                 None => put("function", text(&invoke.function)),
@@ -371,5 +404,9 @@ mod tests {
         check("aloft logs -f hello --tail --startTime 5m", "logs");
         check("aloft package --package out --param a=1 --param b=2", "package");
         check("aloft print --format json --path provider.name", "print");
+        check("aloft plan --against old.json --json", "plan");
+        check("aloft explain functions.hello.timeout --stage prod", "explain");
+        check("aloft explain resource HelloLambdaFunction", "explain");
+        check("aloft schema", "schema");
     }
 }

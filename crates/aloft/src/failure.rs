@@ -52,11 +52,26 @@ impl fmt::Display for AlreadyShown {
 
 impl std::error::Error for AlreadyShown {}
 
+/// The command has done its work, and its answer is an exit code.
+#[derive(Debug)]
+pub struct Ended(pub u8);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
 /// Prints the error and gives the exit code.
 pub fn report(terminal: &Terminal, error: &anyhow::Error) -> ExitCode {
     terminal.clear();
     if error.is::<AlreadyShown>() {
         return ExitCode::from(1);
+    }
+    if let Some(Ended(code)) = error.downcast_ref::<Ended>() {
+        return ExitCode::from(*code);
     }
     let text = match error.downcast_ref::<Mistakes>() {
         Some(mistakes) => {

@@ -125,6 +125,11 @@ impl Terminal {
         self.paint("31", text)
     }
 
+    /// Text for standard output in a colour, given as the code of the terminal, where colours are.
+    pub fn painted(&self, code: &str, text: &str) -> String {
+        if self.colours_out { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colours_err { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

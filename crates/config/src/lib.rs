@@ -4,6 +4,7 @@
 
 mod deprecations;
 mod dotenv;
+pub mod explain;
 mod load;
 mod locate;
 mod nearest;
@@ -11,7 +12,7 @@ mod normalize;
 mod options;
 mod places;
 pub mod print;
-mod schema;
+pub mod schema;
 mod script;
 mod service;
 mod variables;

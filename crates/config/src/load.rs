@@ -3,11 +3,13 @@
 use crate::locate::{self, Raw};
 use crate::normalize::{self, is_falsy};
 use crate::places::Places;
+use crate::variables::trace::Trace;
 use crate::variables::{CloudVariables, Context, Failure, Phase, Resolver};
-use crate::{Service, deprecations, dotenv, options, schema, version};
+use crate::{Service, Spans, deprecations, dotenv, options, schema, version};
 use aloft_base::Clock;
 use aloft_diag::{Diagnostic, SourceMap};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -105,6 +107,10 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, LoadError> {
     let mut sources = SourceMap::default();
     let raw = locate::read(&request, &mut sources).map_err(Mistakes::from);
     let loaded = raw.and_then(|raw| Loader::new(request, raw).load());
+    finished(loaded, sources)
+}
+
+fn finished(loaded: Result<Loaded, Mistakes>, sources: SourceMap) -> Result<Loaded, LoadError> {
     match loaded {
         Ok(mut loaded) => {
             loaded.service.sources = sources;
@@ -112,6 +118,41 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, LoadError> {
         }
         Err(Mistakes { diagnostics, summary }) => Err(LoadError { diagnostics, sources, summary }),
     }
+}
+
+/// How a configuration came to be what it is.
+pub(crate) struct Recording {
+    /// The file as it was read.
+    pub raw: Value,
+    /// Where its values stand.
+    pub spans: Spans,
+    /// The texts that places point into.
+    pub sources: SourceMap,
+    /// What variables asked for, and what they were given.
+    pub trace: Trace,
+    /// What came of it.
+    pub loaded: Result<Loaded, LoadError>,
+}
+
+/// Loads the service of a directory, and takes down how.
+///
+/// # Errors
+/// When the configuration cannot be read; a mistake that comes later is a part of the recording.
+pub(crate) fn record(request: LoadRequest<'_>) -> Result<Recording, LoadError> {
+    let mut sources = SourceMap::default();
+    let raw = match locate::read(&request, &mut sources) {
+        Ok(raw) => raw,
+        Err(error) => {
+            let summary = error.message.clone();
+            return Err(LoadError { diagnostics: vec![error], sources, summary });
+        }
+    };
+    let (config, spans) = (raw.config.clone(), raw.places.values.clone());
+    let trace = Rc::new(RefCell::new(Trace::default()));
+    let mut loader = Loader::new(request, raw);
+    loader.resolver.trace = Some(trace.clone());
+    let loaded = finished(loader.load(), sources.clone());
+    Ok(Recording { raw: config, spans, sources, trace: trace.take(), loaded })
 }
 
 struct Loader<'a> {

@@ -34,6 +34,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("logs", &["function", "tail", "startTime", "filter", "interval"]),
     ("metrics", &["function", "startTime", "endTime"]),
     ("package", &["package", "minify-template"]),
+    ("plan", &["package"]),
     ("print", &["format", "path", "transform"]),
     ("rollback", &["timestamp"]),
     ("rollback function", &["function", "function-version"]),

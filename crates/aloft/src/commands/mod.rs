@@ -3,13 +3,17 @@
 mod cloud;
 mod deploy;
 mod deploy_function;
+mod explain;
+mod explain_resource;
 mod info;
 mod invoke;
 mod invoke_local;
 mod logs;
 mod package;
+mod plan;
 mod print;
 mod remove;
+mod schema;
 mod sdks;
 
 use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, InvokeWhat};
@@ -37,13 +41,21 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
     if let Command::Cloud(command) = &cli.command {
         return cloud::run(command, terminal).await;
     }
+    match &cli.command {
+        Command::Explain(options) if options.what.len() == 1 => {
+            return explain::run(cli, options, terminal).await;
+        }
+        Command::Schema => return schema::run(terminal),
+        _ => {}
+    }
     let mut session = Session::load(cli, terminal).await?;
     match &cli.command {
-        Command::Cloud(_) => Ok(()),
+        Command::Cloud(_) | Command::Schema => Ok(()),
         Command::Deploy(Deploy { what: Some(DeployWhat::Function(options)), .. }) => {
             deploy_function::run(&mut session, options).await
         }
         Command::Deploy(options) => deploy::run(session, options).await,
+        Command::Explain(options) => explain_resource::run(session, options).await,
         Command::Info(options) => info::run(&mut session, options).await,
         Command::Invoke(options) => match &options.what {
             Some(InvokeWhat::Local(local)) => invoke_local::run(&mut session, local).await,
@@ -51,6 +63,7 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
         },
         Command::Logs(options) => logs::run(&mut session, options).await,
         Command::Package(options) => package::run(session, options).await,
+        Command::Plan(options) => plan::run(session, options).await,
         Command::Print(options) => print::run(&session, options),
         Command::Remove => remove::run(&mut session).await,
     }

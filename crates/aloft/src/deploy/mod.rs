@@ -95,6 +95,16 @@ impl Deployment {
         self.artifacts.functions.get(function).map(|artifact| artifact.size)
     }
 
+    /// The whole stack, once it is packaged.
+    pub fn template(&self) -> anyhow::Result<&Value> {
+        Ok(&self.package()?.update_template)
+    }
+
+    /// The zips, once they are made.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
     fn package(&self) -> anyhow::Result<&Package> {
         self.package.as_ref().context("there is no package")
     }

@@ -11,6 +11,7 @@ mod layers;
 mod log_groups;
 mod merge;
 pub mod naming;
+pub mod origin;
 mod outputs;
 pub mod plan;
 mod role;

@@ -4,9 +4,12 @@
 //! asks for them. Keeps true: an unknown runtime or region is never a reason to refuse a service.
 
 mod coerce;
+mod editor;
 mod formats;
 mod refine;
 mod validate;
+
+pub use editor::json_schema;
 
 use crate::nearest::nearest;
 use serde_json::{Map, Value, json};

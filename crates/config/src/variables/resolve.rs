@@ -3,10 +3,12 @@
 //! Keeps true: a property is attempted once a run, references that go in circles are told, and depth is bounded.
 
 use super::parse::{self, Source as Alternative, State, Text, Variable};
+use super::trace::{Outcome, Trace};
 use super::tree::{self, Properties, Property};
 use super::{Context, Failure, Found, Phase, Request, SOURCES, SourceError, text};
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -29,6 +31,8 @@ pub(crate) struct Resolver<'a> {
     pub environment_is_final: bool,
     /// Environment variables that were asked for in vain.
     pub missing_environment: HashSet<String>,
+    /// Takes down what is done, when somebody wants to know.
+    pub trace: Option<Rc<RefCell<Trace>>>,
     /// Files that were read, by path.
     pub(super) files: HashMap<std::path::PathBuf, Result<Option<Value>, String>>,
     properties: Properties,
@@ -62,6 +66,7 @@ impl<'a> Resolver<'a> {
             phase: Phase::Core,
             environment_is_final: false,
             missing_environment: HashSet::new(),
+            trace: None,
             files: HashMap::new(),
             properties,
             size: 0,
@@ -139,7 +144,13 @@ impl<'a> Resolver<'a> {
                 break;
             }
             let mut text = property.text.clone();
-            match self.text(path, &mut text) {
+            self.record(Trace::open);
+            let progress = self.text(path, &mut text);
+            if self.trace.is_some() {
+                let raw = self.properties.get(path).map(|property| property.text.value.clone());
+                self.record(|trace| trace.close_property(path, &raw.unwrap_or_default()));
+            }
+            match progress {
                 Err(failure) => self.fail(path, failure),
                 Ok(Progress::Done) => self.settle(path, text),
                 Ok(Progress::NotYet) => {
@@ -151,6 +162,12 @@ impl<'a> Resolver<'a> {
             }
         }
         self.run.waiting -= 1;
+    }
+
+    fn record(&self, what: impl FnOnce(&mut Trace)) {
+        if let Some(trace) = &self.trace {
+            what(&mut trace.borrow_mut());
+        }
     }
 
     fn fail(&mut self, path: &str, failure: Rc<Failure>) {
@@ -204,6 +221,8 @@ impl<'a> Resolver<'a> {
         let mut progress = Progress::Done;
         for variable in &mut text.variables {
             let State::Open(alternatives) = &mut variable.state else { continue };
+            let range = variable.start..variable.end;
+            self.record(|trace| trace.asked(&text.value, range));
             match self.variable(path, alternatives)? {
                 Some(value) => variable.state = State::Known(value),
                 None => progress = Progress::NotYet,
@@ -252,12 +271,21 @@ impl<'a> Resolver<'a> {
         let mut remaining = alternatives.clone();
         while !remaining.is_empty() {
             let (name, found) = match &remaining[0] {
-                Alternative::Literal(value) => return Ok(Some(value.clone())),
+                Alternative::Literal(value) => {
+                    self.record(|trace| trace.literal(value));
+                    return Ok(Some(value.clone()));
+                }
                 Alternative::Call { name, params, address } => {
                     let known =
                         SOURCES.iter().find(|source| source.name == name && source.since <= self.phase);
-                    let Some(source) = known else { return Ok(None) };
-                    (name.clone(), self.call(path, source, params.clone(), address.clone()))
+                    self.record(Trace::open);
+                    let Some(source) = known else {
+                        self.record(|trace| trace.close_source(name, Outcome::NotYet));
+                        return Ok(None);
+                    };
+                    let found = self.call(path, source, params.clone(), address.clone());
+                    self.record(|trace| trace.close_source(name, Outcome::of(&found)));
+                    (name.clone(), found)
                 }
             };
             let found = match found {
@@ -297,6 +325,7 @@ impl<'a> Resolver<'a> {
             .map(|params| params.into_iter().map(|param| self.argument(path, param)).collect())
             .transpose()?;
         let address = address.map(|address| self.argument(path, address)).transpose()?;
+        self.record(|trace| trace.arguments(params.as_deref(), address.as_ref()));
         let answer = (source.resolve)(&mut Request { resolver: self, path, params, address });
         match answer {
             // A mistake elsewhere is told there; anything else is told here.

@@ -19,7 +19,8 @@ static RANDOM: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
     patterns.iter().filter_map(|(pattern, stands)| Some((Regex::new(pattern).ok()?, *stands))).collect()
 });
 
-fn stable_text(text: &str) -> Cow<'_, str> {
+/// A text without what is new in each package.
+pub fn stable_text(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     for (pattern, stands) in RANDOM.iter() {
         if pattern.is_match(&text) {

@@ -3,9 +3,9 @@
 //! Pure, and knows neither clouds nor terminals. Keeps true: what is new in every package (folders of artifacts, ids of
 //! deployments and versions) is no change by itself, and a value that looks like a secret leaves this module hidden.
 
-mod diff;
+pub(super) mod diff;
 mod exposure;
-mod identity;
+pub(super) mod identity;
 mod json;
 mod loss;
 mod references;
@@ -15,7 +15,7 @@ mod secrets;
 mod tests;
 
 pub use replacement::Effect;
-pub use secrets::HIDDEN;
+pub use secrets::{HIDDEN, hide as hidden};
 
 use diff::Difference;
 use identity::Resource;
