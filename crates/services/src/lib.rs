@@ -3,6 +3,7 @@
 //! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
 //! line in [`SERVICES`].
 
+pub mod apigateway;
 pub mod apigatewayv2;
 pub mod cloudformation;
 mod deduplication;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 /// Makes each service, alphabetically.
 pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
+    || Arc::new(apigateway::ApiGateway::default()),
     // After `apigateway`: it answers at the addresses of APIs that nobody has.
     || Arc::new(apigatewayv2::ApiGatewayV2::default()),
     || Arc::new(cloudformation::CloudFormation),

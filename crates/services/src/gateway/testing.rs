@@ -12,8 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 pub(crate) enum Does {
     /// Gives this.
     Give(Value),
-    /// Gives back its event.
-    Echo,
     /// Throws, with this as the error document.
     Throw(Value),
     /// Takes forever.
@@ -54,9 +52,6 @@ impl Service for Functions {
         match does {
             _ if kind == "Event" => Some(Ok(Reply::new(json!({ "StatusCode": 202 })))),
             Some(Does::Give(value)) => give(value, Value::Null),
-            Some(Does::Echo) => {
-                Some(Ok(Reply::new(json!({ "StatusCode": 200 })).with_body(Body::Bytes(payload))))
-            }
             Some(Does::Throw(error)) => give(error, "Unhandled".into()),
             Some(Does::Hang) => std::future::pending().await,
             None => Some(Err(ServiceError::new("ResourceNotFoundException", 404, "no such function"))),
