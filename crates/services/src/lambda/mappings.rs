@@ -1,175 +1,18 @@
-//! Event source mappings: which queue's messages a function gets, and how many at once.
+//! The operations of event source mappings: which queue's messages or which stream's records a function gets.
 
-use super::Lambda;
 use super::errors::{conflict, invalid, nothing_there, refuse};
 use super::functions::{read, scope, with_marker};
+use super::mapping::{MAPPINGS, Mapping, NOT_BUILT, Put, StreamSettings, check_members_for_queue};
 use super::name::Name;
 use super::rows::Version;
+use super::{Lambda, stream_poller};
 use crate::page;
 use crate::storage::{Fault, decode};
-use aloft_base::{AccountId, Arn, Region, Timestamp};
+use aloft_base::Arn;
 use aloft_engine::{Context, ServiceError};
-use aloft_lang::pattern::Pattern;
-use aloft_store::{Key, Keyspace, Transaction, key};
-use serde::{Deserialize, Serialize};
+use aloft_store::Transaction;
+use serde::Deserialize;
 use serde_json::{Value, json};
-
-/// Mappings by account, region and identifier.
-pub(super) const MAPPINGS: Keyspace = "lambda.mappings";
-
-/// What only sources have that are not built, or what only they need.
-const NOT_BUILT: &[&str] = &[
-    "AmazonManagedKafkaEventSourceConfig",
-    "DocumentDBEventSourceConfig",
-    "ProvisionedPollerConfig",
-    "Queues",
-    "SelfManagedEventSource",
-    "SelfManagedKafkaEventSourceConfig",
-    "SourceAccessConfigurations",
-    "Topics",
-];
-
-/// What queues do not have.
-const STREAMS_ONLY: &[&str] = &[
-    "BisectBatchOnFunctionError",
-    "DestinationConfig",
-    "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts",
-    "ParallelizationFactor",
-    "StartingPosition",
-    "StartingPositionTimestamp",
-    "TumblingWindowInSeconds",
-];
-
-/// A mapping.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Mapping {
-    pub id: String,
-    pub account: AccountId,
-    pub region: Region,
-    pub function: Name,
-    pub source: String,
-    pub enabled: bool,
-    pub batch_size: usize,
-    pub window_seconds: u64,
-    /// Patterns as text; a message must match one of them.
-    pub filters: Vec<String>,
-    pub response_types: Vec<String>,
-    pub most_at_once: Option<usize>,
-    modified: Timestamp,
-}
-
-impl Mapping {
-    pub fn key(&self) -> Key {
-        key([self.account.as_str(), self.region.as_str(), &self.id])
-    }
-
-    pub fn reports_failures(&self) -> bool {
-        self.response_types.iter().any(|it| it == "ReportBatchItemFailures")
-    }
-
-    fn tell(&self, state: Option<&str>) -> Value {
-        let arn =
-            Arn::new("lambda", &self.region, &self.account, format!("event-source-mapping:{}", self.id));
-        let mut told = json!({
-            "UUID": self.id,
-            "BatchSize": self.batch_size,
-            "MaximumBatchingWindowInSeconds": self.window_seconds,
-            "EventSourceArn": self.source,
-            "FunctionArn": self.function.arn(),
-            "LastModified": self.modified.as_seconds_f64(),
-            "State": state.unwrap_or(if self.enabled { "Enabled" } else { "Disabled" }),
-            "StateTransitionReason": "USER_INITIATED",
-            "FunctionResponseTypes": self.response_types,
-            "EventSourceMappingArn": arn.to_string(),
-        });
-        if !self.filters.is_empty() {
-            let filters = self.filters.iter().map(|it| json!({ "Pattern": it }));
-            told["FilterCriteria"] = json!({ "Filters": filters.collect::<Vec<_>>() });
-        }
-        if let Some(most) = self.most_at_once {
-            told["ScalingConfig"] = json!({ "MaximumConcurrency": most });
-        }
-        told
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Put {
-    #[serde(rename = "UUID")]
-    id: Option<String>,
-    event_source_arn: Option<String>,
-    function_name: Option<String>,
-    enabled: Option<bool>,
-    batch_size: Option<usize>,
-    maximum_batching_window_in_seconds: Option<u64>,
-    filter_criteria: Option<Criteria>,
-    scaling_config: Option<Scaling>,
-    function_response_types: Option<Vec<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Criteria {
-    filters: Vec<Filter>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Filter {
-    pattern: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Scaling {
-    maximum_concurrency: Option<usize>,
-}
-
-impl Put {
-    /// Lays what was asked for over a mapping.
-    fn apply(self, mapping: &mut Mapping) -> Result<(), ServiceError> {
-        let fifo = mapping.source.ends_with(".fifo");
-        mapping.enabled = self.enabled.unwrap_or(mapping.enabled);
-        mapping.batch_size = self.batch_size.unwrap_or(mapping.batch_size);
-        mapping.window_seconds = self.maximum_batching_window_in_seconds.unwrap_or(mapping.window_seconds);
-        if let Some(criteria) = self.filter_criteria {
-            mapping.filters = criteria.filters.into_iter().filter_map(|it| it.pattern).collect();
-        }
-        if let Some(scaling) = self.scaling_config {
-            mapping.most_at_once = scaling.maximum_concurrency;
-        }
-        if let Some(types) = self.function_response_types {
-            mapping.response_types = types;
-        }
-        let most = if fifo { 10 } else { 10_000 };
-        if mapping.batch_size == 0 || mapping.batch_size > most {
-            return Err(invalid(format!("Batch size must be between 1 and {most} for this event source.")));
-        }
-        if fifo && mapping.window_seconds > 0 {
-            return Err(invalid(
-                "Unsupported source parameter : MaximumBatchingWindowInSeconds for given event source mapping source.",
-            ));
-        }
-        if mapping.batch_size > 10 && mapping.window_seconds == 0 {
-            return Err(invalid(
-                "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
-            ));
-        }
-        if mapping.most_at_once.is_some_and(|most| !(2..=1000).contains(&most)) {
-            return Err(invalid("MaximumConcurrency must be between 2 and 1000."));
-        }
-        if mapping.filters.len() > 10 {
-            return Err(invalid("Number of filters cannot be greater than 10."));
-        }
-        for filter in &mapping.filters {
-            Pattern::parse_text(filter)
-                .map_err(|error| invalid(format!("Invalid filter pattern definition. {error}")))?;
-        }
-        Ok(())
-    }
-}
 
 /// `CreateEventSourceMapping`
 pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) -> Result<Value, ServiceError> {
@@ -177,31 +20,35 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
     let input: Put = read(params.clone())?;
     let source = input.event_source_arn.clone().ok_or_else(|| invalid("Unrecognized event source."))?;
     let arn: Arn = source.parse().map_err(|_| invalid("Unrecognized event source."))?;
-    if arn.service != "sqs" {
-        return Err(invalid(format!(
-            "The local cloud has event source mappings for SQS queues only so far, not for {source}."
-        )));
-    }
-    if let Some(name) = STREAMS_ONLY.iter().find(|name| !params[**name].is_null()) {
-        return Err(invalid(format!("{name} is not valid for SQS event sources.")));
-    }
     let function = Name::parse(context, input.function_name.as_deref().unwrap_or_default(), None)?;
-    check_queue(context, &arn, &function).await?;
-    let mut mapping = Mapping {
-        id: context.ids().uuid(),
-        account: context.account.clone(),
-        region: context.region.clone(),
-        function,
-        source,
-        enabled: true,
-        batch_size: 10,
-        window_seconds: 0,
-        filters: Vec::new(),
-        response_types: Vec::new(),
-        most_at_once: None,
-        modified: context.now(),
-    };
+    let mut mapping = Mapping::new(context.ids().uuid(), function, source, context.now());
+    match arn.service.as_str() {
+        "sqs" => {
+            check_members_for_queue(&params)?;
+            check_queue(context, &arn, &mapping.function).await?;
+        }
+        "dynamodb" if arn.resource.contains("/stream/") => {
+            let position = params["StartingPosition"].as_str();
+            if !position.is_some_and(|it| it == "LATEST" || it == "TRIM_HORIZON") {
+                return Err(invalid(
+                    "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+                ));
+            }
+            mapping.batch_size = 100;
+            mapping.stream = Some(StreamSettings::default());
+        }
+        other => {
+            return Err(invalid(format!(
+                "The local cloud has event source mappings for SQS queues and DynamoDB streams, not for {other}: {}",
+                mapping.source
+            )));
+        }
+    }
     input.apply(&mut mapping)?;
+    let position = match &mapping.stream {
+        Some(stream) => Some(stream_poller::begin(context, &mapping.source, stream).await?),
+        None => None,
+    };
     let (new, scope) = (mapping.clone(), scope(context));
     let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
         Version::named(transaction, &new.function)?;
@@ -215,11 +62,14 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
                 .into());
             }
         }
+        if let Some(position) = position {
+            position.save(transaction, &new.id)?;
+        }
         Ok(transaction.put_json(MAPPINGS, new.key(), &new)?)
     };
     context.store().write(write).await?;
     let running = lambda.running()?;
-    running.pollers.set(&context.engine, running, &mapping);
+    running.pollers.set(&context.engine, running, &mapping).await;
     Ok(mapping.tell(Some("Creating")))
 }
 
@@ -248,13 +98,15 @@ async fn check_queue(context: &Context, arn: &Arn, function: &Name) -> Result<()
 /// `UpdateEventSourceMapping`
 pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) -> Result<Value, ServiceError> {
     refuse(&params, NOT_BUILT)?;
-    refuse(&params, STREAMS_ONLY)?;
-    let input: Put = read(params)?;
+    let input: Put = read(params.clone())?;
     let place = scope(context).text(input.id.as_deref().unwrap_or_default());
     let function = input.function_name.as_deref().map(|text| Name::parse(context, text, None)).transpose()?;
     let now = context.now();
     let write = move |transaction: &mut Transaction<'_>| -> Result<Mapping, Fault> {
         let mut mapping: Mapping = transaction.get_json(MAPPINGS, &place)?.ok_or_else(nothing_there)?;
+        if mapping.stream.is_none() {
+            check_members_for_queue(&params)?;
+        }
         if let Some(function) = function {
             Version::named(transaction, &function)?;
             mapping.function = function;
@@ -266,7 +118,7 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) ->
     };
     let mapping = context.store().write(write).await?;
     let running = lambda.running()?;
-    running.pollers.set(&context.engine, running, &mapping);
+    running.pollers.set(&context.engine, running, &mapping).await;
     Ok(mapping.tell(Some("Updating")))
 }
 
@@ -289,10 +141,11 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Which) -> 
     let write = move |transaction: &mut Transaction<'_>| -> Result<Mapping, Fault> {
         let mapping: Mapping = transaction.get_json(MAPPINGS, &place)?.ok_or_else(nothing_there)?;
         transaction.delete(MAPPINGS, &place);
+        stream_poller::Position::forget(transaction, &mapping.id);
         Ok(mapping)
     };
     let mapping = context.store().write(write).await?;
-    lambda.running()?.pollers.stop(&mapping.id);
+    lambda.running()?.pollers.stop(&mapping.id).await;
     Ok(mapping.tell(Some("Deleting")))
 }
 

@@ -5,11 +5,14 @@ mod functions;
 mod invoking;
 mod queues;
 mod stacks;
+mod streams;
 mod urls;
 
 use super::Lambda;
 use super::zip;
 use crate::cloudformation::CloudFormation;
+use crate::dynamodb::DynamoDb;
+use crate::dynamodbstreams::DynamoDbStreams;
 use crate::logs::Logs;
 use crate::s3::S3;
 use crate::sqs::Sqs;
@@ -29,6 +32,8 @@ const ROLE: &str = "arn:aws:iam::000000000000:role/tester";
 fn services() -> Vec<Arc<dyn Service>> {
     vec![
         Arc::new(CloudFormation),
+        Arc::new(DynamoDb),
+        Arc::new(DynamoDbStreams),
         Arc::new(Lambda::default()),
         Arc::new(Logs),
         Arc::new(S3),

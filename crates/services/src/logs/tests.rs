@@ -1,1 +1,216 @@
+//! Logs as their readers see them.
 
+use super::Logs;
+use crate::testing::{BEGINNING, Cloud};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+async fn cloud() -> Cloud {
+    Cloud::start(vec![Arc::new(Logs)]).await
+}
+
+async fn check(cloud: &Cloud, operation: &str, input: Value, expected: Value) -> Value {
+    cloud.check("logs", operation, input, expected).await
+}
+
+/// A time so many milliseconds after the beginning.
+fn at(millis: i64) -> i64 {
+    BEGINNING.millis() + millis
+}
+
+async fn put(cloud: &Cloud, stream: &str, events: &[(i64, &str)]) {
+    let events: Vec<Value> =
+        events.iter().map(|(time, text)| json!({ "timestamp": at(*time), "message": text })).collect();
+    let input = json!({ "logGroupName": "g", "logStreamName": stream, "logEvents": events });
+    check(cloud, "PutLogEvents", input, json!({ "nextSequenceToken": "*", "rejectedLogEventsInfo": null }))
+        .await;
+}
+
+async fn prepared(streams: &[&str]) -> Cloud {
+    let cloud = cloud().await;
+    check(&cloud, "CreateLogGroup", json!({ "logGroupName": "g", "tags": { "a": "b" } }), json!({})).await;
+    for stream in streams {
+        let input = json!({ "logGroupName": "g", "logStreamName": stream });
+        check(&cloud, "CreateLogStream", input, json!({})).await;
+    }
+    cloud
+}
+
+fn texts(answer: &Value) -> Vec<&str> {
+    let events = answer["events"].as_array().map_or(&[][..], Vec::as_slice);
+    events.iter().map(|event| event["message"].as_str().expect("text")).collect()
+}
+
+#[tokio::test]
+async fn groups_and_streams_are_made_listed_and_refused() {
+    let cloud = prepared(&["one", "two"]).await;
+    put(&cloud, "one", &[(5, "x")]).await;
+    put(&cloud, "two", &[(3, "y")]).await;
+    let g = || json!({ "logGroupName": "g" });
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:g";
+    let no_group = json!("ResourceNotFoundException: The specified log group does not exist.");
+    for (operation, input, expected) in [
+        (
+            "CreateLogGroup",
+            g(),
+            json!("ResourceAlreadyExistsException: The specified log group already exists"),
+        ),
+        (
+            "CreateLogStream",
+            json!({ "logGroupName": "g", "logStreamName": "one" }),
+            json!("ResourceAlreadyExistsException: The specified log stream already exists"),
+        ),
+        (
+            "DescribeLogGroups",
+            json!({ "logGroupNamePrefix": "g" }),
+            json!({ "logGroups": [{ "logGroupName": "g", "arn": format!("{arn}:*"), "logGroupArn": arn, "storedBytes": 54, "retentionInDays": null }] }),
+        ),
+        ("DescribeLogGroups", json!({ "logGroupNamePattern": "z" }), json!({ "logGroups": [] })),
+        (
+            "DescribeLogStreams",
+            g(),
+            json!({ "logStreams": [{ "logStreamName": "one", "lastEventTimestamp": at(5) }, { "logStreamName": "two" }] }),
+        ),
+        (
+            "DescribeLogStreams",
+            json!({ "logGroupName": "g", "orderBy": "LastEventTime", "descending": true, "limit": 1 }),
+            json!({ "logStreams": [{ "logStreamName": "one" }], "nextToken": "*" }),
+        ),
+        ("DescribeLogStreams", json!({ "logGroupName": "h" }), no_group.clone()),
+        ("ListTagsForResource", json!({ "resourceArn": arn }), json!({ "tags": { "a": "b" } })),
+        ("TagResource", json!({ "resourceArn": arn, "tags": { "c": "d" } }), json!({})),
+        ("UntagLogGroup", json!({ "logGroupName": "g", "tags": ["a"] }), json!({})),
+        ("ListTagsLogGroup", g(), json!({ "tags": { "a": null, "c": "d" } })),
+        (
+            "PutRetentionPolicy",
+            json!({ "logGroupName": "g", "retentionInDays": 2 }),
+            json!("InvalidParameterException: *"),
+        ),
+        ("DeleteLogStream", json!({ "logGroupName": "g", "logStreamName": "one" }), json!({})),
+        (
+            "GetLogEvents",
+            json!({ "logGroupName": "g", "logStreamName": "one" }),
+            json!("ResourceNotFoundException: The specified log stream does not exist."),
+        ),
+        ("DeleteLogGroup", g(), json!({})),
+        ("DeleteLogGroup", g(), no_group.clone()),
+        ("FilterLogEvents", g(), no_group),
+    ] {
+        check(&cloud, operation, input, expected).await;
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_is_read_forwards_and_backwards() {
+    let cloud = prepared(&["s"]).await;
+    let get = async |more: Value| {
+        let mut input = json!({ "logGroupName": "g", "logStreamName": "s" });
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        check(&cloud, "GetLogEvents", input, json!({ "nextForwardToken": "f/*", "nextBackwardToken": "b/*" }))
+            .await
+    };
+    let empty = get(json!({})).await;
+    put(&cloud, "s", &[(1, "a"), (2, "b"), (2, "c"), (3, "d"), (4, "e")]).await;
+    // Who follows an empty stream sees what comes.
+    let followed = get(json!({ "nextToken": empty["nextForwardToken"] })).await;
+    assert_eq!(texts(&followed), ["a", "b", "c", "d", "e"]);
+
+    let last = get(json!({ "limit": 2 })).await;
+    assert_eq!(texts(&last), ["d", "e"]);
+    let before = get(json!({ "limit": 2, "nextToken": last["nextBackwardToken"] })).await;
+    assert_eq!(texts(&before), ["b", "c"]);
+    let first = get(json!({ "limit": 3, "startFromHead": true })).await;
+    assert_eq!(texts(&first), ["a", "b", "c"]);
+    let next = get(json!({ "nextToken": first["nextForwardToken"] })).await;
+    assert_eq!(texts(&next), ["d", "e"]);
+    let end = get(json!({ "nextToken": next["nextForwardToken"] })).await;
+    assert_eq!((texts(&end).len(), &end["nextForwardToken"]), (0, &next["nextForwardToken"]));
+    // The start is inclusive, the end is not.
+    assert_eq!(texts(&get(json!({ "startTime": at(2), "endTime": at(4) })).await), ["b", "c", "d"]);
+    let wrong = json!({ "logGroupName": "g", "logStreamName": "s", "nextToken": "x" });
+    check(
+        &cloud,
+        "GetLogEvents",
+        wrong,
+        json!("InvalidParameterException: The specified nextToken is invalid."),
+    )
+    .await;
+    let unordered = json!({ "logGroupName": "g", "logStreamName": "s",
+        "logEvents": [{ "timestamp": at(2), "message": "x" }, { "timestamp": at(1), "message": "y" }] });
+    check(&cloud, "PutLogEvents", unordered, json!("InvalidParameterException: *")).await;
+    let late = json!({ "logGroupName": "g", "logStreamName": "s", "logEvents": [{ "timestamp": 5, "message": "x" }] });
+    check(&cloud, "PutLogEvents", late, json!({ "rejectedLogEventsInfo": { "tooOldLogEventEndIndex": 1 } }))
+        .await;
+    cloud.stop().await;
+}
+
+#[tokio::test]
+async fn streams_are_merged_and_filtered_page_by_page() {
+    let cloud = prepared(&["a1", "a2", "b1"]).await;
+    put(&cloud, "a1", &[(1, "ERROR one"), (3, "fine"), (5, "ERROR {\"n\":1}")]).await;
+    put(&cloud, "a2", &[(2, "{\"level\":\"ERROR\"}"), (3, "ERROR two")]).await;
+    put(&cloud, "b1", &[(3, "ERROR three")]).await;
+    let filter = async |more: Value| {
+        let mut input = json!({ "logGroupName": "g" });
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        check(&cloud, "FilterLogEvents", input, json!({ "events": "*" })).await
+    };
+    for (more, expected) in [
+        (
+            json!({}),
+            vec!["ERROR one", "{\"level\":\"ERROR\"}", "fine", "ERROR two", "ERROR three", "ERROR {\"n\":1}"],
+        ),
+        (
+            json!({ "filterPattern": "ERROR -two", "logStreamNamePrefix": "a" }),
+            vec!["ERROR one", "{\"level\":\"ERROR\"}", "ERROR {\"n\":1}"],
+        ),
+        (json!({ "filterPattern": "{ $.level = \"ERROR\" }" }), vec!["{\"level\":\"ERROR\"}"]),
+        // Both ends are inclusive.
+        (
+            json!({ "startTime": at(3), "endTime": at(3), "logStreamNames": ["b1", "a1"] }),
+            vec!["fine", "ERROR three"],
+        ),
+    ] {
+        assert_eq!(texts(&filter(more.clone()).await), expected, "{more}");
+    }
+    let (mut seen, mut token) = (Vec::new(), Value::Null);
+    loop {
+        let page = filter(json!({ "limit": 2, "nextToken": token })).await;
+        assert!(texts(&page).len() <= 2);
+        seen.extend(texts(&page).into_iter().map(str::to_owned));
+        token = page["nextToken"].clone();
+        if token.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!((seen[2].as_str(), seen[4].as_str()), ("fine", "ERROR three"));
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_past_their_retention_are_gone() {
+    let cloud = prepared(&["s"]).await;
+    put(&cloud, "s", &[(0, "old")]).await;
+    check(&cloud, "PutRetentionPolicy", json!({ "logGroupName": "g", "retentionInDays": 1 }), json!({}))
+        .await;
+    let g = json!({ "logGroupName": "g" });
+    assert_eq!(texts(&check(&cloud, "FilterLogEvents", g.clone(), json!("*")).await), ["old"]);
+    cloud.advance(1);
+    cloud.advance(86_400);
+    put(&cloud, "s", &[(86_401_000, "new")]).await;
+    assert_eq!(texts(&check(&cloud, "FilterLogEvents", g, json!("*")).await), ["new"]);
+    let mut changes = cloud.engine.store().watch("logs.events");
+    loop {
+        changes.borrow_and_update();
+        let rows = cloud.engine.store().read().and_then(|it| it.scan("logs.events", [], 10)).expect("rows");
+        if rows.len() == 1 {
+            break;
+        }
+        cloud.advance(3_600);
+        let changed = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
+        drop(changed);
+    }
+    cloud.stop().await;
+}

@@ -56,13 +56,11 @@ fn input(properties: &Value, names: &[&str]) -> Value {
     let mut input = Value::Object(only(properties, names));
     typed(&mut input, TYPED);
     // A pattern may stand in the template as an object.
-    for filter in input["FilterCriteria"]["Filters"].as_array_mut().into_iter().flatten() {
+    let filters = input.pointer_mut("/FilterCriteria/Filters").and_then(Value::as_array_mut);
+    for filter in filters.into_iter().flatten() {
         if let Some(pattern) = properties::text(filter, "Pattern") {
             filter["Pattern"] = pattern.into();
         }
-    }
-    if let Some(members) = input.as_object_mut() {
-        members.retain(|_, value| !value.is_null());
     }
     input
 }

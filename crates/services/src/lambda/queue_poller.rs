@@ -1,21 +1,17 @@
-//! Who takes messages from queues to functions: a task for each mapping that is enabled.
+//! Who takes messages from a queue to a function: the task of a mapping that is enabled.
 //!
 //! It waits in one long poll at a time and lets batches run beside it. Messages whose invocation failed are left alone:
 //! they are visible again after their timeout. Keeps true: nothing is received unless a batch may run.
 
 use super::invoke::{self, Call};
-use super::mappings::{MAPPINGS, Mapping};
+use super::mapping::Mapping;
+use super::queue_batch::{self, Message};
 use super::running::Running;
-use super::sqs_batch::{self, Message};
-use crate::storage::decode;
 use crate::target::queue_url;
-use aloft_base::Arn;
-use aloft_engine::{Context, Engine, ServiceError};
+use aloft_engine::{Context, ServiceError};
 use aloft_lang::pattern::Pattern;
-use aloft_store::StoreError;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -29,55 +25,7 @@ const REST: Duration = Duration::from_secs(5);
 /// How long a batch waits for room in the function.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The tasks, by mapping; each ends when its sender is dropped.
-#[derive(Default)]
-pub(super) struct Pollers(Mutex<HashMap<String, watch::Sender<()>>>);
-
-impl Pollers {
-    /// Starts the tasks of all mappings.
-    pub fn take_up(&self, engine: &Engine, running: &Arc<Running>) -> Result<(), StoreError> {
-        for (_, row) in engine.store().read()?.scan(MAPPINGS, [], usize::MAX)? {
-            self.set(engine, running, &decode(MAPPINGS, &row)?);
-        }
-        Ok(())
-    }
-
-    /// Starts the task of a mapping as it is now, instead of the one that it had.
-    pub fn set(&self, engine: &Engine, running: &Arc<Running>, mapping: &Mapping) {
-        self.stop(&mapping.id);
-        let Ok(source) = mapping.source.parse::<Arn>() else { return };
-        if !mapping.enabled {
-            return;
-        }
-        let (sender, stop) = watch::channel(());
-        self.lock().insert(mapping.id.clone(), sender);
-        let context = Context::service(engine, "lambda", mapping.account.clone(), mapping.region.clone())
-            .within(&source);
-        let filters = mapping.filters.iter().filter_map(|it| Pattern::parse_text(it).ok()).collect();
-        let poller = Poller {
-            url: queue_url(&context, &mapping.source),
-            context,
-            running: running.clone(),
-            mapping: mapping.clone(),
-            filters,
-        };
-        engine.spawn(Arc::new(poller).work(stop));
-    }
-
-    pub fn stop(&self, id: &str) {
-        self.lock().remove(id);
-    }
-
-    pub fn forget(&self) {
-        self.lock().clear();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct Poller {
+pub(super) struct Poller {
     context: Context,
     running: Arc<Running>,
     mapping: Mapping,
@@ -86,7 +34,19 @@ struct Poller {
 }
 
 impl Poller {
-    async fn work(self: Arc<Self>, mut stop: watch::Receiver<()>) {
+    /// For a mapping; the context is that of the queue.
+    pub fn new(context: Context, running: &Arc<Running>, mapping: &Mapping) -> Self {
+        Self {
+            url: queue_url(&context, &mapping.source),
+            context,
+            running: running.clone(),
+            mapping: mapping.clone(),
+            filters: mapping.patterns(),
+        }
+    }
+
+    /// Polls until the mapping or the cloud stops.
+    pub async fn work(self: Arc<Self>, mut stop: watch::Receiver<()>) {
         let room = Arc::new(Semaphore::new(self.mapping.most_at_once.unwrap_or(AT_ONCE)));
         let mut stopped = std::pin::pin!(self.context.engine.stopped());
         loop {
@@ -95,9 +55,10 @@ impl Poller {
                 (permit, self.receive().await)
             };
             let (permit, received) = tokio::select! {
-                next = next => next,
+                biased;
                 _ = stop.changed() => return,
                 () = stopped.as_mut() => return,
+                next = next => next,
             };
             match received {
                 Ok(messages) if messages.is_empty() => {}
@@ -159,10 +120,10 @@ impl Poller {
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.passes(&self.filters));
         self.delete(unwanted.iter()).await;
-        for (batch, payload) in sqs_batch::events(wanted) {
+        for (batch, payload) in queue_batch::events(wanted) {
             match self.invoke(payload).await {
                 Ok(outcome) => {
-                    let done = sqs_batch::done(&outcome, &batch, self.mapping.reports_failures());
+                    let done = queue_batch::done(&outcome, &batch, self.mapping.reports_failures());
                     self.delete(done.into_iter()).await;
                 }
                 Err(error) => {
