@@ -20,6 +20,9 @@ const AT_ONCE: std::ops::RangeInclusive<usize> = 8..=100;
 /// How long all of them must be busy before more are started.
 const GROW_AFTER: Duration = Duration::from_millis(500);
 
+/// A key and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// The tasks that are at work.
 #[derive(Default)]
 pub(super) struct Dispatchers(Mutex<HashMap<FunctionKey, Arc<Notify>>>);
@@ -110,7 +113,7 @@ impl Dispatcher {
     }
 
     /// The first rows that are due.
-    fn due(&self, limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn due(&self, limit: usize) -> Result<Vec<Row>, StoreError> {
         let from = self.function.key();
         // Everything up to this very millisecond.
         let to = events::place(&self.function, self.context.now().add(Duration::from_millis(1)), "");
@@ -134,7 +137,7 @@ impl Dispatcher {
     }
 
     /// Starts those of the rows that are not at work, and tells how many are then, and which rows make no sense.
-    fn start(&self, rows: Vec<(Vec<u8>, Vec<u8>)>, limit: usize) -> (usize, Vec<Vec<u8>>) {
+    fn start(&self, rows: Vec<Row>, limit: usize) -> (usize, Vec<Vec<u8>>) {
         let mut broken = Vec::new();
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, row) in rows {

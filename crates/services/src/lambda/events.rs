@@ -85,7 +85,7 @@ enum Step {
     /// The event has been dealt with.
     Done,
     /// It is tried again then.
-    Again(Timestamp, Event),
+    Again(Timestamp, Box<Event>),
     /// It stays as it is: the cloud is stopping.
     Leave,
 }
@@ -97,7 +97,7 @@ pub(super) async fn attempt(running: &Arc<Running>, context: &Context, place: Ve
         Err(fault) => {
             let error = ServiceError::from(fault);
             tracing::error!(%error, request = event.request_id, "an asynchronous event could not be tried");
-            Step::Again(context.now().add(Duration::from_secs(5)), event.clone())
+            Step::Again(context.now().add(Duration::from_secs(5)), Box::new(event.clone()))
         }
     };
     let request = event.request_id.clone();
@@ -182,7 +182,7 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
         Err(_) => {
             let pause = 1u64.checked_shl(event.refusals).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
             let due = context.now().add(Duration::from_secs(pause));
-            return Ok(Step::Again(due, Event { refusals: event.refusals + 1, ..event.clone() }));
+            return Ok(Step::Again(due, Box::new(Event { refusals: event.refusals + 1, ..event.clone() })));
         }
     };
     if outcome.error.is_none() {
@@ -195,5 +195,5 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
     }
     // One minute after the first failure, two after the second.
     let due = context.now().add(Duration::from_secs(60) * tries);
-    Ok(Step::Again(due, Event { failures: tries, ..event.clone() }))
+    Ok(Step::Again(due, Box::new(Event { failures: tries, ..event.clone() })))
 }

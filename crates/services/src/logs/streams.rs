@@ -71,7 +71,7 @@ pub(super) async fn describe(_: &Logs, context: &Context, input: Describe) -> Ou
     let mut streams = of_group(context, &group)?;
     streams.retain(|(name, _)| name.starts_with(&prefix));
     if by_time {
-        streams.sort_by(|(_, a), (_, b)| a.last_event.cmp(&b.last_event));
+        streams.sort_by_key(|(_, stream)| stream.last_event);
     }
     if input.descending {
         streams.reverse();
