@@ -26,7 +26,7 @@ mod mapping;
 mod mappings;
 mod name;
 mod policy;
-mod pollers;
+mod poller;
 mod queue_batch;
 mod queue_poller;
 mod rows;

@@ -8,7 +8,7 @@ use super::dispatch::Dispatchers;
 use super::gates::Gates;
 use super::ledger::Ledger;
 use super::name::FunctionKey;
-use super::pollers::Pollers;
+use super::poller::Pollers;
 use super::sink::Sink;
 use super::targets::Targets;
 use aloft_engine::timers::Timer;
