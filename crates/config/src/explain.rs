@@ -134,10 +134,19 @@ pub fn explain(request: LoadRequest<'_>, path: &str) -> Result<Explanation, Load
     let origin = explainer.property(&keys, MAX_DEPTH);
     let value = explainer.value(&keys).cloned();
     let is_loaded = explainer.recording.loaded.is_ok();
-    if is_loaded && value.is_none() && origin.place.is_none() && origin.below.is_empty() && origin.notes.is_empty() {
+    if is_loaded
+        && value.is_none()
+        && origin.place.is_none()
+        && origin.below.is_empty()
+        && origin.notes.is_empty()
+    {
         let diagnostic = explainer.missing(path, &keys);
         let summary = diagnostic.message.clone();
-        return Err(LoadError { diagnostics: vec![diagnostic], sources: explainer.recording.sources, summary });
+        return Err(LoadError {
+            diagnostics: vec![diagnostic],
+            sources: explainer.recording.sources,
+            summary,
+        });
     }
     let mistakes = explainer.recording.loaded.err().map(|error| error.diagnostics).unwrap_or_default();
     Ok(Explanation { path: path.to_owned(), value, origin, mistakes, sources: explainer.recording.sources })
@@ -171,7 +180,8 @@ impl Explainer {
         let names = || map.keys().map(String::as_str);
         let above = keys[..end].join(".");
         match crate::nearest::nearest(keys[end], names()) {
-            Some(name) => diagnostic.help(format!("did you mean `{}`?", [&above, name].join(".").trim_start_matches('.'))),
+            Some(name) => diagnostic
+                .help(format!("did you mean `{}`?", [&above, name].join(".").trim_start_matches('.'))),
             None => {
                 let names: Vec<&str> = names().take(20).collect();
                 let above = if above.is_empty() { "the configuration" } else { &above };
@@ -193,21 +203,25 @@ impl Explainer {
         let written = self.written_keys(keys);
         let path = written.join("\0");
         let dotted = written.join(".");
-        step.place = self.recording.spans.0.get(&dotted).map(|span| Place::of(&self.recording.sources, *span));
+        step.place =
+            self.recording.spans.0.get(&dotted).map(|span| Place::of(&self.recording.sources, *span));
         let recorded = &self.recording.trace.properties;
         if let Some(rounds) = recorded.get(&path) {
             for round in rounds {
                 step.below.extend(round.variables.iter().map(|asked| self.variable(asked, depth - 1)));
             }
             self.within_file(&written, written.len(), &mut step);
-        } else if let Some(end) = (1..written.len()).rev().find(|end| recorded.contains_key(&written[..*end].join("\0"))) {
+        } else if let Some(end) =
+            (1..written.len()).rev().find(|end| recorded.contains_key(&written[..*end].join("\0")))
+        {
             let above = &written[..end];
             let names: Vec<&str> = above.iter().map(String::as_str).collect();
             step.notes.push(format!("a part of what `{}` resolves to", names.join(".")));
             self.within_file(&written, end, &mut step);
             step.below.push(Step { gives: Gives::Nothing, ..self.property(&names, depth - 1) });
         } else if let Some(raw) = at(&self.recording.raw, &written) {
-            let is_other = self.value(keys).is_some_and(|value| value != raw && !value.is_object() && !value.is_array());
+            let is_other =
+                self.value(keys).is_some_and(|value| value != raw && !value.is_object() && !value.is_array());
             if is_other && !raw.is_object() && !raw.is_array() {
                 step.notes.push(format!("written as {raw}"));
             }
@@ -227,11 +241,12 @@ impl Explainer {
         if !step.below.is_empty() || depth < MAX_DEPTH {
             return;
         }
-        let names: Vec<String> = match self.value(keys).or_else(|| at(&self.recording.raw, &self.written_keys(keys))) {
-            Some(Value::Object(map)) => map.keys().cloned().collect(),
-            Some(Value::Array(items)) => (0..items.len()).map(|index| index.to_string()).collect(),
-            _ => return,
-        };
+        let names: Vec<String> =
+            match self.value(keys).or_else(|| at(&self.recording.raw, &self.written_keys(keys))) {
+                Some(Value::Object(map)) => map.keys().cloned().collect(),
+                Some(Value::Array(items)) => (0..items.len()).map(|index| index.to_string()).collect(),
+                _ => return,
+            };
         for name in names.iter().take(MAX_MEMBERS) {
             let keys: Vec<&str> = keys.iter().copied().chain([name.as_str()]).collect();
             step.below.push(self.property(&keys, depth - 1));
@@ -247,7 +262,10 @@ impl Explainer {
         let [section @ ("functions" | "resources"), name, ..] = keys else { return written };
         let Some(Value::Array(items)) = self.recording.raw.get(*section) else { return written };
         let holds = |index: usize, item: &Value| {
-            item.get(*name).is_some() || self.resolved(&format!("{section}\0{index}")).is_some_and(|value| value.get(*name).is_some())
+            item.get(*name).is_some()
+                || self
+                    .resolved(&format!("{section}\0{index}"))
+                    .is_some_and(|value| value.get(*name).is_some())
         };
         if let Some(index) = items.iter().enumerate().position(|(index, item)| holds(index, item)) {
             written.insert(1, index.to_string());
@@ -270,7 +288,9 @@ impl Explainer {
         if let Some(last) = step.below.last() {
             step.gives = last.gives.clone();
         }
-        if asked.tried.len() > 1 && asked.tried.last().is_some_and(|last| matches!(last.outcome, Outcome::Value(_))) {
+        if asked.tried.len() > 1
+            && asked.tried.last().is_some_and(|last| matches!(last.outcome, Outcome::Value(_)))
+        {
             step.notes.push("a fallback was taken".to_owned());
         }
         step
@@ -366,7 +386,8 @@ impl Explainer {
             vec!["stages", "default", "params", key],
         ];
         let keys = candidates.into_iter().find(|keys| {
-            let is_written = at(&self.recording.raw, &keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+            let is_written =
+                at(&self.recording.raw, &keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
             is_written.is_some() || self.value(keys).is_some()
         });
         Some(keys?.into_iter().map(str::to_owned).collect())
@@ -386,11 +407,15 @@ impl Explainer {
 
     /// The line in the file that a property above was read from.
     fn within_file(&self, written: &[String], end: usize, step: &mut Step) {
-        let Some(round) = self.recording.trace.properties.get(&written[..end].join("\0")).and_then(|rounds| rounds.last()) else {
+        let Some(round) =
+            self.recording.trace.properties.get(&written[..end].join("\0")).and_then(|rounds| rounds.last())
+        else {
             return;
         };
         let [asked] = &round.variables[..] else { return };
-        let Some(tried) = asked.tried.last().filter(|tried| tried.source.as_deref() == Some("file")) else { return };
+        let Some(tried) = asked.tried.last().filter(|tried| tried.source.as_deref() == Some("file")) else {
+            return;
+        };
         let Some(path) = tried.params.first().and_then(Value::as_str) else { return };
         let rest = &written[end..];
         if rest.is_empty() {

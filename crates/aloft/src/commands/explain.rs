@@ -5,7 +5,6 @@ use crate::failure::Mistakes;
 use crate::terminal::Terminal;
 use crate::{cloud, variables};
 use aloft_base::Clock;
-use aloft_compile::aws::plan::hidden;
 use aloft_config::LoadRequest;
 use aloft_config::explain::{Explanation, Gives, Step, explain};
 use aloft_diag::render;
@@ -60,10 +59,12 @@ fn text(terminal: &Terminal, explanation: &Explanation) -> String {
 /// A step on a line, its place on the next, and what is below it.
 fn step_lines(terminal: &Terminal, step: &Step, first: &str, rest: &str, lines: &mut Vec<String>) {
     let gives = match &step.gives {
-        Gives::Value(value) => format!(" = {}", terminal.painted("32", &short(&step.what, value))),
+        Gives::Value(value) => format!(" = {}", terminal.painted("32", &short(value))),
         Gives::Failed(text) => format!(" {}", terminal.painted("31", &format!("failed: {text}"))),
         // A property below another one is a way, and no end.
-        Gives::Nothing if step.place.is_some() || !step.below.is_empty() || !step.notes.is_empty() => String::new(),
+        Gives::Nothing if step.place.is_some() || !step.below.is_empty() || !step.notes.is_empty() => {
+            String::new()
+        }
         Gives::Nothing => terminal.painted("2", ": nothing"),
     };
     let notes = step.notes.join("; ");
@@ -81,9 +82,8 @@ fn step_lines(terminal: &Terminal, step: &Step, first: &str, rest: &str, lines: 
     }
 }
 
-fn short(what: &str, value: &Value) -> String {
-    let path: Vec<String> = what.split('.').map(str::to_owned).collect();
-    let text = hidden(&path, value.clone()).to_string();
+fn short(value: &Value) -> String {
+    let text = value.to_string();
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 /// Parts that are shown of those of which each would do.
 const SHOWN: usize = 20;
+/// Properties that are shown of a part.
+const DECIDED: usize = 4;
 
 pub async fn run(session: Session, options: &Explain) -> anyhow::Result<()> {
     let [word, id] = &options.what[..] else { return Ok(()) };
@@ -51,7 +53,9 @@ fn search(deployment: &Deployment, id: &str) -> anyhow::Result<Origin> {
     let ids: Vec<&str> = resources.into_iter().flat_map(serde_json::Map::keys).map(String::as_str).collect();
     let wanted = id.to_lowercase();
     let close: Vec<&str> = ids.iter().copied().filter(|id| id.to_lowercase().contains(&wanted)).collect();
-    let list = if close.is_empty() { ids.join(", ") } else { close.join(", ") };
+    let shown = if close.is_empty() { ids } else { close };
+    let more = if shown.len() > SHOWN { ", ..." } else { "" };
+    let list = format!("{}{more}", shown[..shown.len().min(SHOWN)].join(", "));
     let message = format!("the template has no resource `{id}`");
     Err(Mistakes::plain("RESOURCE_NOT_FOUND", message, format!("resources: {list}")))
 }
@@ -84,7 +88,8 @@ fn text(terminal: &Terminal, service: &Service, found: &Origin) -> String {
     let part = |path: &String| {
         let Some(place) = place(service, path) else { return path.clone() };
         let at = terminal.painted("2", &format!("{}:{}", place.file, place.line));
-        let note = if service.spans.0.contains_key(path) { "" } else { "  (filled in, or by a variable there)" };
+        let note =
+            if service.spans.0.contains_key(path) { "" } else { "  (filled in, or by a variable there)" };
         format!("{path}  {at}  {}{}", place.text, terminal.painted("2", note))
     };
     let kind = terminal.painted("2", &format!("({})", found.kind));
@@ -100,18 +105,21 @@ fn text(terminal: &Terminal, service: &Service, found: &Origin) -> String {
             lines.push(format!("    and {} more", found.made_by_any.len() - SHOWN));
         }
     }
-    if found.made_by.is_empty() && found.made_by_any.is_empty() {
+    if found.made_by.is_empty() && found.made_by_any.is_empty() && found.is_complete {
         lines.push("  made for every service: no line of the configuration asks for it".to_owned());
     }
     if !found.shaped_by.is_empty() {
         lines.push("  shaped by".to_owned());
         for (path, properties) in &found.shaped_by {
             lines.push(format!("    {}", part(path)));
-            lines.push(terminal.painted("2", &format!("      decides {}", properties.join(", "))));
+            let more = properties.len().saturating_sub(DECIDED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let names = properties[..properties.len().min(DECIDED)].join(", ");
+            lines.push(terminal.painted("2", &format!("      decides {names}{more}")));
         }
     }
     if !found.is_complete {
-        lines.push("  (there are more parts than were tried)".to_owned());
+        lines.push("  (not every part of the configuration could be tried)".to_owned());
     }
     lines.join("\n")
 }

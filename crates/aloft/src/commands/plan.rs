@@ -83,8 +83,7 @@ fn read(path: &PathBuf) -> anyhow::Result<Against> {
         let help = "give a template or a serverless-state.json";
         Mistakes::plain("INVALID_AGAINST_FILE", what, help)
     };
-    let text =
-        fs::read_to_string(path).map_err(|error| mistake(format!("cannot read {shown}: {error}")))?;
+    let text = fs::read_to_string(path).map_err(|error| mistake(format!("cannot read {shown}: {error}")))?;
     let value = template_of(path, &text).map_err(|error| mistake(format!("cannot read {shown}: {error}")))?;
     let state = value.pointer("/service/provider/compiledCloudFormationTemplate").cloned();
     let template = state.unwrap_or(value);
@@ -106,12 +105,8 @@ fn template_of(path: &Path, text: &str) -> Result<Value, String> {
 /// The template of the deployed stack.
 async fn ask(session: &mut Session) -> anyhow::Result<Against> {
     let stack = session.stack_name();
-    let nothing = |note: String| Against {
-        what: "nothing".to_owned(),
-        note: Some(note),
-        template: None,
-        client: None,
-    };
+    let nothing =
+        |note: String| Against { what: "nothing".to_owned(), note: Some(note), template: None, client: None };
     let hint = "name a saved template with --against to work offline";
     let client = match session.client() {
         Ok(client) => client,
@@ -134,7 +129,12 @@ async fn ask(session: &mut Session) -> anyhow::Result<Against> {
             .map_err(|error| anyhow::anyhow!("cannot read the template of {stack}: {error}"))?,
         other => other.clone(),
     };
-    Ok(Against { what: format!("the stack {stack}"), note: None, template: Some(template), client: Some(client) })
+    Ok(Against {
+        what: format!("the stack {stack}"),
+        note: None,
+        template: Some(template),
+        client: Some(client),
+    })
 }
 
 /// The plan; code without versions is compared by the hashes that uploads leave in the bucket.
@@ -185,7 +185,9 @@ fn text(terminal: &Terminal, plan: &Plan, note: Option<&str>) -> String {
     }
     if !plan.unknown_code.is_empty() {
         let ids = plan.unknown_code.join(", ");
-        lines.push(terminal.painted("2", &format!("  The code of {ids} was not compared: it has no versions.")));
+        lines.push(
+            terminal.painted("2", &format!("  The code of {ids} was not compared: it has no versions.")),
+        );
     }
     if plan.is_empty() {
         lines.push(format!("No changes: {} resources stay as they are.", plan.unchanged));
@@ -198,7 +200,9 @@ fn text(terminal: &Terminal, plan: &Plan, note: Option<&str>) -> String {
     lines.push(String::new());
     lines.push(format!("{}.", parts.join(", ")));
     let hazards = || plan.changes.iter().flat_map(|change| &change.hazards);
-    for (kind, what) in [(HazardKind::DataLoss, "would lose data"), (HazardKind::Public, "would be open to the public")] {
+    for (kind, what) in
+        [(HazardKind::DataLoss, "would lose data"), (HazardKind::Public, "would be open to the public")]
+    {
         let count = hazards().filter(|hazard| hazard.kind == kind).count();
         if count > 0 {
             lines.push(terminal.painted("1;31", &format!("! {count} {what}: see the lines with `!`.")));

@@ -10,11 +10,13 @@ mod celebrity_sleuth;
 mod clients;
 mod commands;
 mod durability;
+mod explain;
 mod fork;
 mod nightly_report;
 mod notes_api;
 mod order_worker;
 mod original;
+mod plan;
 mod rollback;
 mod word_count;
 

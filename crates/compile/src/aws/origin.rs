@@ -4,7 +4,7 @@
 //! answer holds whatever the compiler does, and no step of compiling has to say what it made. Keeps true: a part is only
 //! looked into when the whole of it matters, and the number of attempts is bounded.
 
-use super::plan::diff::{Difference, differences, dotted};
+use super::plan::diff::{Difference, differences, dotted, is_intrinsic};
 use super::plan::identity::{stable, stable_text};
 use crate::CompileOptions;
 use aloft_config::Service;
@@ -30,7 +30,7 @@ pub struct Origin {
     pub made_by_any: Vec<String>,
     /// Parts that decide its properties, and which.
     pub shaped_by: Vec<(String, Vec<String>)>,
-    /// Whether everything was tried.
+    /// Whether everything was tried, and could be.
     pub is_complete: bool,
 }
 
@@ -47,17 +47,25 @@ pub fn origin(
     let id = resources.keys().find(is_it)?.clone();
     let resource = stable(&resources[&id]);
     let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let look = anonymous(&resource);
     let mut search = Search {
         scratch: service.clone(),
         whole: service.config.clone(),
         artifacts,
         options,
         stable_id: stable_text(&id).into_owned(),
-        alike: alike(resources, &anonymous(&resource)),
+        alike: alike(resources, &look),
+        rank: resources
+            .iter()
+            .take_while(|(other, _)| **other != id)
+            .filter(|(_, other)| anonymous(&stable(other)) == look)
+            .count(),
+        neighbours: neighbours(resources, &id),
         resource,
         gone: Vec::new(),
         shaped: Vec::new(),
         attempts: 0,
+        is_unsure: false,
     };
     search.names();
     let sections: Vec<Vec<String>> = search.whole.keys().map(|key| vec![key.clone()]).collect();
@@ -65,13 +73,14 @@ pub fn origin(
         search.probe(&path);
     }
     let (made_by, made_by_any) = search.makers();
+    let is_found = !made_by.is_empty() || !made_by_any.is_empty();
     Some(Origin {
         logical_id: id,
         kind,
         made_by,
         made_by_any,
         shaped_by: std::mem::take(&mut search.shaped),
-        is_complete: search.attempts <= MAX_ATTEMPTS,
+        is_complete: search.attempts <= MAX_ATTEMPTS && (is_found || !search.is_unsure),
     })
 }
 
@@ -95,10 +104,16 @@ struct Search<'a> {
     resource: Value,
     /// How many resources look like it, whatever they are called.
     alike: usize,
+    /// How many of these come before it.
+    rank: usize,
+    /// Resources that differ from it in the number at the end of their ids, numbers left out.
+    neighbours: Vec<Value>,
     /// Paths without which it is gone.
     gone: Vec<Vec<String>>,
     shaped: Vec<(String, Vec<String>)>,
     attempts: usize,
+    /// Something could not be tried.
+    is_unsure: bool,
 }
 
 impl Search<'_> {
@@ -128,9 +143,16 @@ impl Search<'_> {
 
     /// Looks what depends on a part, and on which parts of it.
     fn probe(&mut self, path: &[String]) {
-        let fate = self.without(&[path.to_vec()]);
+        let mut fate = self.without(&[path.to_vec()]);
         if fate == Fate::Same {
             return;
+        }
+        if fate == Fate::Unknown && is_unit(path) {
+            match path {
+                [section, name] if section == "functions" && self.is_made_by_alone(name) => fate = Fate::Gone,
+                _ if self.without_users(path) == Fate::Gone => fate = Fate::Gone,
+                _ => self.is_unsure = true,
+            }
         }
         let (gone, shaped) = (self.gone.len(), self.shaped.len());
         let members = members(&self.whole, path);
@@ -139,11 +161,41 @@ impl Search<'_> {
         }
         self.members(&members);
         match fate {
-            Fate::Gone if !self.gone[gone..].iter().any(|found| is_unit(found)) => self.gone.push(path.to_vec()),
+            Fate::Gone if !self.gone[gone..].iter().any(|found| is_unit(found)) => {
+                self.gone.push(path.to_vec())
+            }
             Fate::Differs(properties) if self.shaped.len() == shaped && self.gone.len() == gone => {
                 self.shaped.push((path.join("."), properties));
             }
             _ => {}
+        }
+    }
+
+    /// A function that others refer to cannot be left out alone: it is tried alone, and left out with the others.
+    fn is_made_by_alone(&mut self, name: &str) -> bool {
+        let Some(functions) = self.whole.get("functions").and_then(Value::as_object).cloned() else {
+            return false;
+        };
+        let mut alone = self.whole.clone();
+        alone.insert("functions".to_owned(), json!({ name: functions.get(name) }));
+        let mut others = self.whole.clone();
+        let refers = |function: &Value| mentions(function, name) || mentions(function, "authorizer");
+        let rest = functions.into_iter().filter(|(key, function)| key != name && !refers(function));
+        others.insert("functions".to_owned(), Value::Object(rest.collect()));
+        remove(&mut others, &["provider", "httpApi", "authorizers"].map(str::to_owned));
+        matches!(self.attempt(alone), Fate::Same | Fate::Differs(_)) && self.attempt(others) == Fate::Gone
+    }
+
+    /// What functions use, such as an authorizer, is left out with them.
+    fn without_users(&mut self, path: &[String]) -> Fate {
+        let mut config = self.whole.clone();
+        remove(&mut config, path);
+        if let Some(functions) = config.get_mut("functions").and_then(Value::as_object_mut) {
+            functions.retain(|_, function| !mentions(function, "authorizer"));
+        }
+        match path {
+            [section, ..] if section == "provider" && path.len() > 1 => self.attempt(config),
+            _ => Fate::Unknown,
         }
     }
 
@@ -184,7 +236,8 @@ impl Search<'_> {
 
     fn otherwise(&mut self, path: &[String]) -> Fate {
         let mut config = Value::Object(self.whole.clone());
-        let pointer: String = path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
+        let pointer: String =
+            path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
         let Some(value) = config.pointer_mut(&pointer) else { return Fate::Unknown };
         *value = match &*value {
             Value::String(text) => json!(format!("{text}x")),
@@ -204,11 +257,21 @@ impl Search<'_> {
             return Fate::Same;
         }
         self.scratch.config = config;
-        let Ok(compiled) = super::compile(&self.scratch, self.artifacts, self.options) else { return Fate::Unknown };
-        let Some(Value::Object(resources)) = compiled.update_template.get("Resources") else { return Fate::Gone };
-        let found = resources
-            .get(&self.stable_id)
-            .or_else(|| resources.iter().find(|(id, _)| stable_text(id) == self.stable_id).map(|(_, found)| found));
+        let Some(resources) = self.compiled() else {
+            // An extension of what is gone is a mistake: without it, little more than presence can be told.
+            let section = self.scratch.config.get_mut("resources").and_then(Value::as_object_mut);
+            if section.and_then(|section| section.shift_remove("extensions")).is_none() {
+                return Fate::Unknown;
+            }
+            let Some(resources) = self.compiled() else { return Fate::Unknown };
+            return match self.find(&resources) {
+                None => Fate::Gone,
+                Some(found) if differences(&self.resource, &stable(found)).is_empty() => Fate::Same,
+                Some(_) => Fate::Unknown,
+            };
+        };
+        let resources = &resources;
+        let found = self.find(resources);
         let differences: Vec<Difference> = match found {
             Some(found) => differences(&self.resource, &stable(found)),
             // Another of the same kind has gone, and this one has moved up to its number.
@@ -218,14 +281,32 @@ impl Search<'_> {
         if differences.is_empty() {
             return Fate::Same;
         }
+        // It has gone, and its neighbour has moved up to its number.
+        if found.is_some_and(|found| self.neighbours.contains(&anonymous(&stable(found)))) {
+            return Fate::Gone;
+        }
         let names: BTreeSet<String> = differences
             .iter()
             .map(|difference| {
-                let path = difference.path.strip_prefix(&["Properties".to_owned()][..]).unwrap_or(&difference.path);
+                let path =
+                    difference.path.strip_prefix(&["Properties".to_owned()][..]).unwrap_or(&difference.path);
                 dotted(path)
             })
             .collect();
         Fate::Differs(names.into_iter().collect())
+    }
+
+    fn compiled(&self) -> Option<Map<String, Value>> {
+        let mut compiled = super::compile(&self.scratch, self.artifacts, self.options).ok()?;
+        match compiled.update_template.get_mut("Resources").map(Value::take) {
+            Some(Value::Object(resources)) => Some(resources),
+            _ => Some(Map::new()),
+        }
+    }
+
+    fn find<'r>(&self, resources: &'r Map<String, Value>) -> Option<&'r Value> {
+        let is_it = |(id, _): &(&String, &Value)| stable_text(id) == self.stable_id;
+        resources.get(&self.stable_id).or_else(|| resources.iter().find(is_it).map(|(_, found)| found))
     }
 
     /// The smallest parts that make it; where it is made by several of them together, those of which each would do.
@@ -253,6 +334,10 @@ impl Search<'_> {
         // What one event makes, its function does not make beside it.
         let text = |paths: Vec<Vec<String>>| paths.iter().map(|path| path.join(".")).collect::<Vec<_>>();
         single.extend(made_by);
+        // Resources that are alike but for their numbers: the first part makes the first.
+        if self.alike > 1 && single.len() == self.alike {
+            single = single.into_iter().nth(self.rank).into_iter().collect();
+        }
         match (&any[..], single.is_empty()) {
             ([only], true) => (vec![only.join(".")], Vec::new()),
             _ => (text(single), text(any)),
@@ -269,7 +354,8 @@ impl Search<'_> {
             }
             let events = function.get("events").and_then(Value::as_array);
             for (index, event) in events.into_iter().flatten().enumerate() {
-                let kind = event.as_object().and_then(|event| event.keys().next()).cloned().unwrap_or_default();
+                let kind =
+                    event.as_object().and_then(|event| event.keys().next()).cloned().unwrap_or_default();
                 let path = ["functions", name, "events", &index.to_string()].map(str::to_owned).to_vec();
                 by_kind.entry(kind).or_default().push(path);
             }
@@ -297,6 +383,16 @@ fn is_unit(path: &[String]) -> bool {
     }
 }
 
+/// Whether a value holds this text as a key or as a whole text.
+fn mentions(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(value) => value == text,
+        Value::Array(items) => items.iter().any(|item| mentions(item, text)),
+        Value::Object(map) => map.iter().any(|(key, value)| key == text || mentions(value, text)),
+        _ => false,
+    }
+}
+
 /// The paths of the members of a map or a list.
 fn members(config: &Map<String, Value>, path: &[String]) -> Vec<Vec<String>> {
     let below = |key: String| path.iter().cloned().chain([key]).collect();
@@ -308,7 +404,7 @@ fn members(config: &Map<String, Value>, path: &[String]) -> Vec<Vec<String>> {
         })
     });
     match value {
-        Some(Value::Object(map)) => map.keys().cloned().map(below).collect(),
+        Some(Value::Object(map)) if !is_intrinsic(map) => map.keys().cloned().map(below).collect(),
         Some(Value::Array(items)) => (0..items.len()).map(|index| below(index.to_string())).collect(),
         _ => Vec::new(),
     }
@@ -339,6 +435,13 @@ fn remove(config: &mut Map<String, Value>, path: &[String]) {
     }
 }
 
+fn neighbours(resources: &Map<String, Value>, id: &str) -> Vec<Value> {
+    let base = |id: &str| id.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let stem = &id[..base(id)];
+    let is_one = |other: &&String| *other != id && &other[..base(other)] == stem && base(id) < id.len();
+    resources.iter().filter(|(other, _)| is_one(other)).map(|(_, value)| anonymous(&stable(value))).collect()
+}
+
 fn alike(resources: &Map<String, Value>, anonymous_resource: &Value) -> usize {
     resources.values().filter(|other| anonymous(&stable(other)) == *anonymous_resource).count()
 }
@@ -351,10 +454,9 @@ fn anonymous(value: &Value) -> Value {
             let member = |(key, value): (&String, &Value)| {
                 let value = match (key.as_str(), value) {
                     ("Ref", Value::String(text)) => letters(text),
-                    ("Fn::GetAtt", Value::Array(items)) => items
-                        .iter()
-                        .map(|item| item.as_str().map_or_else(|| item.clone(), letters))
-                        .collect(),
+                    ("Fn::GetAtt", Value::Array(items)) => {
+                        items.iter().map(|item| item.as_str().map_or_else(|| item.clone(), letters)).collect()
+                    }
                     (_, value) => anonymous(value),
                 };
                 (key.clone(), value)

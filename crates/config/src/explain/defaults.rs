@@ -43,7 +43,8 @@ impl Explainer {
                 None => return,
             }
         };
-        let above: Vec<&str> = ["provider"].into_iter().chain(provider.split('.')).chain(rest.iter().copied()).collect();
+        let above: Vec<&str> =
+            ["provider"].into_iter().chain(provider.split('.')).chain(rest.iter().copied()).collect();
         if let Some(value) = self.value(&above) {
             step.notes.push(format!("the function does not say: `{}` applies", above.join(".")));
             step.below.push(self.property(&above, depth));

@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 
 /// What the keys mean, by their path in the configuration; `*` is any name.
 const DESCRIPTIONS: &[(&str, &str)] = &[
-    ("configValidationMode", "What happens to a configuration that is not as this schema wants it: `error`, `warn` or `off`."),
+    (
+        "configValidationMode",
+        "What happens to a configuration that is not as this schema wants it: `error`, `warn` or `off`.",
+    ),
     ("custom", "Your own values, for `${self:custom.<key>}`, and the settings of plugins."),
     ("deprecationNotificationMode", "How deprecations are told: `error`, `warn` or `warn:summary`."),
     ("disabledDeprecations", "Codes of deprecations that are not to be told; `*` for all."),
@@ -20,13 +23,22 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("functions.*.ephemeralStorageSize", "Megabytes of /tmp, from 512 to 10240."),
     ("functions.*.events", "What invokes the function."),
     ("functions.*.fileSystemConfig", "An EFS access point to mount."),
-    ("functions.*.handler", "The file without its ending, a dot, and the name of the function: `src/app.handler`."),
-    ("functions.*.image", "A container image instead of a handler: its name in `provider.ecr.images`, or its URI."),
+    (
+        "functions.*.handler",
+        "The file without its ending, a dot, and the name of the function: `src/app.handler`.",
+    ),
+    (
+        "functions.*.image",
+        "A container image instead of a handler: its name in `provider.ecr.images`, or its URI.",
+    ),
     ("functions.*.kmsKeyArn", "The key that encrypts the environment variables."),
     ("functions.*.layers", "ARNs of layers."),
     ("functions.*.logRetentionInDays", "How many days log lines are kept."),
     ("functions.*.maximumEventAge", "Seconds that an asynchronous event may wait, from 60 to 21600."),
-    ("functions.*.maximumRetryAttempts", "How often a failed asynchronous invocation is tried again: 0, 1 or 2."),
+    (
+        "functions.*.maximumRetryAttempts",
+        "How often a failed asynchronous invocation is tried again: 0, 1 or 2.",
+    ),
     ("functions.*.memorySize", "Megabytes, from 128 to 10240. Default: `provider.memorySize`, else 1024."),
     ("functions.*.name", "The name in AWS. Default: `<service>-<stage>-<function>`."),
     ("functions.*.onError", "The ARN of a topic or queue for events that could not be handled."),
@@ -40,14 +52,20 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("functions.*.timeout", "Seconds, from 1 to 900. Default: `provider.timeout`, else 6."),
     ("functions.*.tracing", "X-Ray: `Active` or `PassThrough`."),
     ("functions.*.url", "An address of the function's own; public unless `authorizer: aws_iam` is given."),
-    ("functions.*.versionFunction", "Whether each deploy makes a version. Default: `provider.versionFunctions`."),
+    (
+        "functions.*.versionFunction",
+        "Whether each deploy makes a version. Default: `provider.versionFunctions`.",
+    ),
     ("functions.*.vpc", "Security groups and subnets."),
     ("layers", "The layers of this service, by name."),
     ("package", "What is in the packages."),
     ("package.artifact", "A zip to deploy instead of packaging."),
     ("package.excludeDevDependencies", "Leave out what only development needs. Default: true."),
     ("package.individually", "A package for each function."),
-    ("package.patterns", "Globs of files to take; with `!` in front, to leave out. The last that matches decides."),
+    (
+        "package.patterns",
+        "Globs of files to take; with `!` in front, to leave out. The last that matches decides.",
+    ),
     ("params", "Values for `${param:<key>}`, by stage; `default` for all stages."),
     ("plugins", "Plugins, by their npm names."),
     ("provider", "The cloud, and what all functions have in common."),
@@ -70,7 +88,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("provider.tracing", "X-Ray for functions and the REST API."),
     ("provider.versionFunctions", "Whether each deploy makes versions of the functions. Default: true."),
     ("provider.vpc", "Security groups and subnets of all functions."),
-    ("resources", "CloudFormation of your own, merged into the template: `Resources`, `Outputs`, `Conditions` and so on; `extensions` changes what the framework makes."),
+    (
+        "resources",
+        "CloudFormation of your own, merged into the template: `Resources`, `Outputs`, `Conditions` and so on; `extensions` changes what the framework makes.",
+    ),
     ("service", "The service's name: letters, digits and hyphens."),
     ("useDotenv", "Read `.env.<stage>` or `.env` into the environment."),
 ];
@@ -81,9 +102,13 @@ pub fn json_schema() -> Value {
     for (path, text) in DESCRIPTIONS {
         describe(&mut schema, path, text);
     }
+    for section in ["functions", "resources"] {
+        may_be_list(&mut schema, section);
+    }
     let mut schema = converted(&schema);
+    // A key without a value counts as absent.
     let definition = json!({
-        "type": "string",
+        "type": ["string", "null"],
         "pattern": "\\$\\{",
         "description": "A variable, such as ${env:NAME}, ${self:custom.key} or ${param:key, 'default'}.",
     });
@@ -111,6 +136,24 @@ fn describe(schema: &mut Value, path: &str, text: &str) {
     }
 }
 
+/// A section that may be split into a list of maps.
+fn may_be_list(schema: &mut Value, section: &str) {
+    let reference = json!({ "$ref": section });
+    let Some(property) = schema.get_mut("properties").and_then(|properties| properties.get_mut(section))
+    else {
+        return;
+    };
+    let description = property.get("description").cloned().unwrap_or_default();
+    let choice = json!({
+        "description": description,
+        "anyOf": [reference, { "type": "array", "items": reference }],
+    });
+    let whole = std::mem::replace(property, choice);
+    if let Some(definitions) = schema.get_mut("definitions").and_then(Value::as_object_mut) {
+        definitions.insert(section.to_owned(), whole);
+    }
+}
+
 /// The schema with references as draft-07 writes them, and variables where values may stand.
 fn converted(schema: &Value) -> Value {
     let Value::Object(map) = schema else { return schema.clone() };
@@ -135,9 +178,10 @@ fn converted(schema: &Value) -> Value {
     Value::Object(made)
 }
 
-/// The schema of a value, or a variable.
+/// The schema of a value, or a variable; and what is read as such a value: one item for a list, a number for a text.
 fn or_variable(schema: &Value) -> Value {
     let mut made = converted(schema);
+    let item = schema.get("items").filter(|items| items.is_object()).map(converted);
     let variable = json!({ "$ref": "#/definitions/variable" });
     let Some(map) = made.as_object_mut() else { return made };
     let is_narrow = |name: &str| map.contains_key(name);
@@ -147,6 +191,9 @@ fn or_variable(schema: &Value) -> Value {
         None => map.keys().all(|key| key == "description"),
     };
     // A key that must never be there takes no variable either.
+    if takes_any_text && map.contains_key("type") {
+        map.insert("type".to_owned(), json!(["string", "number", "boolean", "null"]));
+    }
     if takes_any_text || map.get("const") == Some(&Value::Null) {
         return made;
     }
@@ -158,7 +205,10 @@ fn or_variable(schema: &Value) -> Value {
             branches.push(variable);
             json!({ "anyOf": branches })
         }
-        _ => json!({ "anyOf": [made, variable] }),
+        _ => {
+            let branches: Vec<Value> = [made].into_iter().chain(item).chain([variable]).collect();
+            json!({ "anyOf": branches })
+        }
     };
     if let Some(description) = description {
         wrapped["description"] = description;
@@ -197,7 +247,7 @@ mod tests {
             assert!(schema.pointer(pointer).is_some(), "{reference} leads nowhere");
         }
         let variable = json!({ "$ref": "#/definitions/variable" });
-        let functions = &schema["properties"]["functions"]["anyOf"][0]["patternProperties"];
+        let functions = &schema["definitions"]["functions"]["patternProperties"];
         let function = functions.as_object().and_then(|patterns| patterns.values().next()).unwrap();
         let timeout = &function["anyOf"][0]["properties"]["timeout"];
         assert!(timeout["anyOf"].as_array().unwrap().contains(&variable), "{timeout}");

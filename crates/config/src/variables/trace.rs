@@ -138,7 +138,10 @@ impl Trace {
                 Some(known) => {
                     let is_again = |old: &Tried| {
                         old.outcome == Outcome::NotYet
-                            || asked.tried.iter().any(|new| new.source == old.source && new.address == old.address)
+                            || asked
+                                .tried
+                                .iter()
+                                .any(|new| new.source == old.source && new.address == old.address)
                     };
                     known.tried.retain(|old| !is_again(old));
                     known.tried.extend(asked.tried);

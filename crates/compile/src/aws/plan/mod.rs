@@ -15,7 +15,7 @@ mod secrets;
 mod tests;
 
 pub use replacement::Effect;
-pub use secrets::{HIDDEN, hide as hidden};
+pub use secrets::HIDDEN;
 
 use diff::Difference;
 use identity::Resource;
