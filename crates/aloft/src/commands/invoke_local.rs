@@ -53,7 +53,7 @@ fn specification(session: &Session, key: &str, name: String, region: Region) -> 
         timeout: Duration::from_secs(number("timeout", 6)),
         environment: variables(provider, function),
         code_directory: session.service.directory.clone(),
-        layer_directories: Vec::new(),
+        layer_directories: vec![crate::cloud::runtimes()],
         role_arn: String::new(),
         log_group: format!("/aws/lambda/{name}"),
         ephemeral_storage_mb: 512,

@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub workers: Arc<Workers>,
     /// Where code is unpacked.
     pub code: PathBuf,
+    /// What Lambda's own runtimes bring along.
+    pub libraries: PathBuf,
     pub targets: Targets,
     pub gates: Gates,
     pub credentials: Arc<Credentials>,
@@ -53,6 +55,7 @@ impl Running {
         Arc::new(Self {
             workers,
             code: options.scratch.join("code"),
+            libraries: options.runtimes.clone(),
             targets: Targets::default(),
             gates: Gates::default(),
             credentials,

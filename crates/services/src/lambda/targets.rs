@@ -128,7 +128,8 @@ async fn target(
 ) -> Result<Arc<Target>, Fault> {
     let (store, ids) = (context.store(), context.ids());
     let code_directory = code::directory(store, &running.code, &version.code.sha256, ids).await?;
-    let mut layer_directories = Vec::new();
+    // What the runtimes bring along has the form of a layer. Behind all others: a layer's own libraries come first.
+    let mut layer_directories = vec![running.libraries.clone()];
     for layer in &version.settings.layers {
         layer_directories.push(code::directory(store, &running.code, &layer.sha256, ids).await?);
     }

@@ -237,7 +237,10 @@ function walk(value, member) {
 
 async function loadModule(directory, name) {
   const file = path.join(directory, name);
-  const asModule = (at) => import(require('node:url').pathToFileURL(at).href);
+  const asModule = (at) => {
+    searchForModules();
+    return import(require('node:url').pathToFileURL(at).href);
+  };
   try {
     if (isFile(file)) return require(file);
     if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : await requireOrImport(`${file}.js`, asModule);
@@ -253,6 +256,27 @@ async function loadModule(directory, name) {
     }
     throw error;
   }
+}
+
+/** Lambda lets ES modules find packages along NODE_PATH too, which Node itself does only for CommonJS. */
+function searchForModules() {
+  const hook = `
+    const places = (process.env.NODE_PATH ?? '').split(':').filter((place) => place.endsWith('/node_modules'));
+    export async function resolve(specifier, context, next) {
+      try {
+        return await next(specifier, context);
+      } catch (error) {
+        if (error.code !== 'ERR_MODULE_NOT_FOUND' || /^([./]|[a-z]+:)/.test(specifier)) throw error;
+        for (const place of places) {
+          const parentURL = new URL('file://' + encodeURI(place) + '/../none.mjs').href;
+          try {
+            return await next(specifier, { ...context, parentURL });
+          } catch {}
+        }
+        throw error;
+      }
+    }`;
+  require('node:module').register?.('data:text/javascript,' + encodeURIComponent(hook));
 }
 
 async function requireOrImport(file, asModule) {
