@@ -14,6 +14,7 @@ template = {
     "Resources": {
         "Queue": queue,
         "Topic": {"Type": "AWS::SNS::Topic", "DependsOn": "Queue", "Properties": {"TopicName": {"Fn::Join": ["-", [{"Fn::GetAtt": ["Queue", "QueueName"]}, "topic"]]}}},
+        "Nameless": {"Type": "AWS::SNS::Topic", "Properties": {}},
     },
     "Outputs": {"Url": {"Value": {"Ref": "Queue"}, "Export": {"Name": "jobs-url"}}, "Arn": {"Value": {"Fn::GetAtt": ["Queue", "Arn"]}}},
 }
@@ -49,6 +50,9 @@ equal(delay(), "7")
 # An update that fails goes back to what was.
 queue["Properties"]["DelaySeconds"] = 3
 template["Resources"]["Topic"]["Properties"]["TopicName"] = "not a name"
+template["Resources"]["Nameless"]["Properties"] = {"TopicName": "no name either"}
+topics = lambda: sorted(topic["TopicArn"] for topic in sns.list_topics()["Topics"])
+before = topics()
 stacks.update_stack(StackName="shop", TemplateBody=json.dumps(template))
 try:
     stacks.get_waiter("stack_update_complete").wait(StackName="shop", WaiterConfig={"Delay": 1})
@@ -56,7 +60,8 @@ try:
 except WaiterError as error:
     equal(error.last_response["Stacks"][0]["StackStatus"], "UPDATE_ROLLBACK_COMPLETE")
 equal(delay(), "7")
-equal([topic["TopicArn"] for topic in sns.list_topics()["Topics"]], ["arn:aws:sns:us-east-1:000000000000:shop-jobs-topic"])
+equal(topics(), before)
+equal((len(before), before[-1]), (2, "arn:aws:sns:us-east-1:000000000000:shop-jobs-topic"))
 
 # Nothing is made for a template that refers to nothing.
 broken = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": "Nobody"}}}}}

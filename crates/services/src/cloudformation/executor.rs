@@ -268,7 +268,8 @@ impl Executor {
             if from != before.properties {
                 record.status = "UPDATE_IN_PROGRESS".to_owned();
                 record.made = Some(Made { properties: from, ..now });
-                let task = Task::new(&self.context, &self.stack, record, before.properties.clone(), true);
+                let task =
+                    Task::new(&self.context, &self.stack, record, before.properties.clone(), true).undoing();
                 self.save_record(&id).await?;
                 let (_, result) = step::make(task).await;
                 let record = self.records.get_mut(&id).expect("the id is a key");

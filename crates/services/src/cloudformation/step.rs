@@ -10,6 +10,8 @@ pub struct Task {
     kind: String,
     made: Option<Made>,
     wanted: Value,
+    /// Whether it takes a change back that did not come to its end.
+    undoes: bool,
     /// Why it cannot be done at all.
     doomed: Option<ServiceError>,
 }
@@ -42,7 +44,13 @@ impl Task {
             token: record.token.clone(),
             resuming,
         };
-        Self { resource, kind: record.kind.clone(), made: record.made.clone(), wanted, doomed: None }
+        Self { resource, kind: record.kind.clone(), made: record.made.clone(), wanted, undoes: false, doomed: None }
+    }
+
+    /// The same step, as the way back from a change that failed. What would have to be replaced for it was not changed
+    /// at all, or there would be a replacement to delete: it stays as it is.
+    pub fn undoing(self) -> Self {
+        Self { undoes: true, ..self }
     }
 
     /// The same step, which fails without being tried.
@@ -76,7 +84,7 @@ async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
         return Err(plain(error));
     }
     let handler = task.handler().map_err(plain)?;
-    let Task { resource, made, wanted, .. } = task;
+    let Task { resource, made, wanted, undoes, .. } = task;
     let as_made = |made: Resource| Made {
         physical_id: made.physical_id,
         properties: wanted.clone(),
@@ -91,10 +99,16 @@ async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
         let left = handler.left_behind(&resource).await.unwrap_or_default();
         return Err(Failed { error, left: left.map(as_made) });
     };
+    // What has the old one's name is the old one, which must not be deleted afterwards.
+    let beside = |made: Resource| {
+        let replaced = made.physical_id != old.physical_id;
+        done(made, replaced)
+    };
     match handler.update(&resource, &old.physical_id, &old.properties, &wanted).await.map_err(plain)? {
         Update::InPlace(made) => Ok(done(made, false)),
-        Update::Replaced(made) => Ok(done(made, true)),
-        Update::Replace => Ok(done(handler.create(&resource, &wanted).await.map_err(plain)?, true)),
+        Update::Replaced(made) => Ok(beside(made)),
+        Update::Replace if undoes => Ok(Done { made: Made { properties: wanted, ..old }, replaced: false }),
+        Update::Replace => Ok(beside(handler.create(&resource, &wanted).await.map_err(plain)?)),
     }
 }
 
