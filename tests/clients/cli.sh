@@ -88,8 +88,8 @@ aws lambda wait function-active-v2 --function-name double
 aws lambda invoke --function-name double --payload '{"a": 21}' out.json > /dev/null
 equal 42 cat out.json
 fails ResourceNotFoundException aws lambda invoke --function-name nobody out.json
-aws logs tail /aws/lambda/double --format short > tail.txt
-grep -q 'seen 21' tail.txt
+aws logs filter-log-events --log-group-name /aws/lambda/double --query 'events[].message' --output text > log.txt
+grep -q 'seen 21' log.txt
 
 rule=$(aws events put-rule --name often --schedule-expression 'rate(5 minutes)' --query RuleArn --output text)
 equal arn:aws:events:us-east-1:000000000000:rule/often echo "$rule"

@@ -94,7 +94,7 @@ fn functions_that_fail_give_lambdas_errors() {
     check("js", "sleep", &[("errorType", "Sandbox.Timedout"), ("errorMessage", timed_out)]);
     check("py", "sleep", &[("errorType", "Sandbox.Timedout"), ("errorMessage", timed_out)]);
     let killed = "RequestId: <id> Error: Runtime exited with error: signal: killed";
-    check("hungry", "eat", &[("errorType", "Runtime.ExitError"), ("errorMessage", killed)]);
+    check("hungry", "eat", &[("errorType", "Runtime.OutOfMemory"), ("errorMessage", killed)]);
     check("syntax", "", &[("errorType", "Runtime.UserCodeSyntaxError")]);
     for function in ["js", "py", "hungry"] {
         same(&invoke(function, "").success().stdout, "\"well\"");

@@ -208,7 +208,7 @@ fn configurations_are_printed_as_they_are_resolved() {
         print(&["--path", "provider.environment", "--format", "json"]).trim(),
         "{\n  \"GREETING\": \"pair-qa-x\"\n}"
     );
-    assert_eq!(print(&["--path", "functions", "--transform", "keys", "--format", "text"]), "greet add\n");
+    assert_eq!(print(&["--path", "functions", "--transform", "keys", "--format", "text"]), "greet\nadd\n");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use aloft_testkit::{Project, TempCloud, http};
 #[test]
 fn the_fork_deploys_an_example_to_our_cloud_and_removes_it() {
     let (cloud, project) = (TempCloud::start(), Project::copy_of("examples/notes-api"));
+    // It counts its versions on.
+    project.replace("serverless.yml", "frameworkVersion: \"3\"", "frameworkVersion: \"4\"");
     let clients = cloud.clients();
     clients.fork(project.path(), &["deploy", "--stage", "test"]).success();
     let api = clients.boto3(
