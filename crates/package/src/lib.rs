@@ -15,7 +15,7 @@ pub use artifacts::{Artifact, Artifacts, package, package_function};
 pub use glob::Glob;
 pub use select::{Selection, select};
 pub use source::S3Location;
-pub use zip::{ZipEntry, write_zip};
+pub use zip::{ZipEntry, write_zip, write_zip_of};
 
 use aloft_diag::Diagnostic;
 use serde_json::{Map, Value};

@@ -30,15 +30,44 @@ pub struct ZipEntry {
 pub fn write_zip(path: &Path, mut entries: Vec<ZipEntry>) -> Result<Artifact, Diagnostic> {
     entries.sort();
     entries.dedup_by(|later, first| later.name == first.name);
+    write(path, |writer| {
+        for entry in &entries {
+            let unreadable = |error: io::Error| unreadable(&entry.file, &error);
+            let mut content = File::open(&entry.file).map_err(unreadable)?;
+            let length = content.metadata().map_err(unreadable)?.len();
+            add(writer, &entry.name, length, entry.executable, &mut content).map_err(unreadable)?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a zip of texts that are at hand: names in ascending order, and contents.
+///
+/// # Errors
+/// `FILE_ACCESS_FAILED` for the zip.
+pub fn write_zip_of(path: &Path, files: &[(&str, &str)]) -> Result<Artifact, Diagnostic> {
+    write(path, |writer| {
+        for (name, content) in files {
+            let added = add(writer, name, content.len() as u64, false, &mut content.as_bytes());
+            added.map_err(|error| io_error("write", path, &error))?;
+        }
+        Ok(())
+    })
+}
+
+type Writer = zip::ZipWriter<zip::write::StreamWriter<Hashing<BufWriter<File>>>>;
+
+fn write(
+    path: &Path,
+    fill: impl FnOnce(&mut Writer) -> Result<(), Diagnostic>,
+) -> Result<Artifact, Diagnostic> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| io_error("create", folder, &error))?;
     }
     let file = File::create(path).map_err(|error| io_error("create", path, &error))?;
     let target = Hashing { inner: BufWriter::with_capacity(1 << 16, file), hash: Sha256::new(), size: 0 };
     let mut writer = zip::ZipWriter::new_stream(target);
-    for entry in &entries {
-        add(&mut writer, entry)?;
-    }
+    fill(&mut writer)?;
     let finish = || -> io::Result<(String, u64)> {
         let mut target = writer.finish().map_err(io::Error::other)?.into_inner();
         target.flush()?;
@@ -48,25 +77,26 @@ pub fn write_zip(path: &Path, mut entries: Vec<ZipEntry>) -> Result<Artifact, Di
     Ok(Artifact { path: path.to_owned(), sha256, size, remote: None })
 }
 
-fn add<W: Write>(
-    writer: &mut zip::ZipWriter<zip::write::StreamWriter<W>>,
-    entry: &ZipEntry,
-) -> Result<(), Diagnostic> {
-    let unreadable = |error: io::Error| {
-        Diagnostic::error("CANNOT_READ_FILE", format!("Cannot read file {} due to: {error}", entry.file.display()))
-            .help("check that the file exists and that you may read it, or exclude it with a pattern `!...` in `package.patterns`")
-    };
-    let mut content = File::open(&entry.file).map_err(unreadable)?;
-    let length = content.metadata().map_err(unreadable)?.len();
+fn unreadable(file: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic::error("CANNOT_READ_FILE", format!("Cannot read file {} due to: {error}", file.display()))
+        .help("check that the file exists and that you may read it, or exclude it with a pattern `!...` in `package.patterns`")
+}
+
+fn add(
+    writer: &mut Writer,
+    name: &str,
+    length: u64,
+    executable: bool,
+    content: &mut impl io::Read,
+) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Deflated)
         .compression_level(Some(6))
         .last_modified_time(zip::DateTime::default())
         .large_file(length >= u64::from(u32::MAX))
-        .unix_permissions(if entry.executable { 0o755 } else { 0o644 });
-    writer.start_file(entry.name.as_str(), options).map_err(|error| unreadable(io::Error::other(error)))?;
-    io::copy(&mut content, writer).map_err(unreadable)?;
-    Ok(())
+        .unix_permissions(if executable { 0o755 } else { 0o644 });
+    writer.start_file(name, options).map_err(io::Error::other)?;
+    io::copy(content, writer).map(drop)
 }
 
 /// Base64 SHA-256 and size of a file that is there already.

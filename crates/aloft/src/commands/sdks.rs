@@ -11,9 +11,11 @@ use tokio::process::Command;
 
 /// The clients of `@aws-sdk` that functions commonly use.
 const CLIENTS: &[&str] = &[
+    "client-api-gateway",
     "client-cloudwatch-logs",
     "client-dynamodb",
     "client-eventbridge",
+    "client-iam",
     "client-lambda",
     "client-s3",
     "client-secrets-manager",

@@ -1,6 +1,7 @@
 //! The deployment of a service to AWS, or to what speaks its APIs: the steps that `package` and `deploy` share.
 
 mod remote;
+mod custom_resources;
 pub mod stack;
 mod upload;
 
@@ -181,20 +182,15 @@ async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
     let compiled = aloft_compile::aws::compile(service, &deployment.artifacts, &options);
     let compiled: Compiled = compiled.map_err(|errors| deployment.mistakes(errors))?;
     warn(deployment.session.terminal, &compiled.warnings, &deployment.session.service.sources);
-    if compiled.needs_custom_resources {
-        let message =
-            "existing buckets, user pools and event buses need a custom resource, which is not built";
-        return Err(Mistakes::plain(
-            "NOT_BUILT",
-            message,
-            "let the service make the bucket, without `existing: true`",
-        ));
-    }
     let Artifacts { functions, service, layers, .. } = &deployment.artifacts;
     let is_new = |(name, _): &(&String, &aloft_package::Artifact)| !compiled.unchanged_layers.contains(*name);
     let changed_layers = layers.iter().filter(is_new).map(|(_, artifact)| artifact);
     let all = functions.values().chain(service).chain(changed_layers);
     let mut files: Vec<PathBuf> = all.map(|artifact| artifact.path.clone()).collect();
+    if compiled.needs_custom_resources {
+        let zip = custom_resources::write(&deployment.directory);
+        files.push(zip.map_err(|error| deployment.mistakes(vec![error]))?.path);
+    }
     files.sort();
     files.dedup();
     deployment.package = Some(Package {

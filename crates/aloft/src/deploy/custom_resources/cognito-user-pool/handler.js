@@ -1,0 +1,5 @@
+'use strict';
+
+const { handlerOf } = require('../shared/resource');
+
+module.exports.handler = handlerOf('CustomResourceExistingCognitoUserPool', () => require('./acts'));
