@@ -73,15 +73,19 @@ pub fn report(terminal: &Terminal, error: &anyhow::Error) -> ExitCode {
     if let Some(Ended(code)) = error.downcast_ref::<Ended>() {
         return ExitCode::from(*code);
     }
-    let text = match error.downcast_ref::<Mistakes>() {
+    terminal.print(&format!("\nError:\n{}", text_of(error, terminal).trim_end()));
+    ExitCode::from(1)
+}
+
+/// All that there is to say about an error.
+pub fn text_of(error: &anyhow::Error, terminal: &Terminal) -> String {
+    match error.downcast_ref::<Mistakes>() {
         Some(mistakes) => {
             let render = |one: &Diagnostic| render(one, &mistakes.sources, terminal.colours_out);
             mistakes.diagnostics.iter().map(render).collect::<Vec<_>>().join("\n\n")
         }
         None => format!("{error:#}"),
-    };
-    terminal.print(&format!("\nError:\n{}", text.trim_end()));
-    ExitCode::from(1)
+    }
 }
 
 /// Shows warnings on standard error.

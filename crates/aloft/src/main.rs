@@ -5,6 +5,7 @@
 mod cli;
 mod cloud;
 mod commands;
+mod compose;
 mod deploy;
 mod encoding;
 mod failure;
@@ -18,18 +19,30 @@ use std::process::ExitCode;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
-    let arguments = cli::rewritten(std::env::args_os());
-    let cli = match cli::Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return cli::explain(&error),
-    };
+    let typed: Vec<_> = std::env::args_os().collect();
+    match compose::composed(&typed) {
+        Some(Ok(composed)) => return finish(&composed.common(), |terminal| composed.run(terminal)),
+        Some(Err(code)) => return code,
+        None => {}
+    }
+    match cli::Cli::try_parse_from(cli::rewritten(typed.into_iter())) {
+        Ok(cli) => finish(&cli.common.clone(), |terminal| commands::run(cli, terminal)),
+        Err(error) => cli::explain(&error),
+    }
+}
+
+/// Runs a command to its end.
+fn finish<F>(common: &cli::Common, command: impl FnOnce(&'static Terminal) -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
     // One for the whole run, which all of it refers to.
-    let terminal: &'static Terminal = Box::leak(Box::new(Terminal::new(&cli.common)));
+    let terminal: &'static Terminal = Box::leak(Box::new(Terminal::new(common)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(terminal, &anyhow::anyhow!("cannot start: {error}")),
     };
-    let result = runtime.block_on(commands::run(cli, terminal));
+    let result = runtime.block_on(command(terminal));
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -120,6 +120,11 @@ impl Terminal {
         self.paint("2", text)
     }
 
+    /// Green, where colours are.
+    pub fn green(&self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
     /// Red, where colours are.
     pub fn red(&self, text: &str) -> String {
         self.paint("31", text)

@@ -1,7 +1,7 @@
 //! The deployment of a service to AWS, or to what speaks its APIs: the steps that `package` and `deploy` share.
 
-mod remote;
 mod custom_resources;
+mod remote;
 pub mod stack;
 mod upload;
 
