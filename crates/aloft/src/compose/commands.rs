@@ -254,7 +254,7 @@ async fn logs(
     let read = functions.keys().map(|function| {
         let mut arguments: Vec<OsString> = vec!["logs".into(), "--function".into(), function.into()];
         arguments.extend(tail.then(|| "--tail".into()));
-        let call = Call { arguments, ..call.clone() };
+        let call = call.instead(arguments);
         let lines = lines.clone();
         async move {
             let (own, mut said) = unbounded_channel();

@@ -41,7 +41,7 @@ pub struct Call {
     pub service: String,
     directory: PathBuf,
     /// The command and its own options.
-    pub arguments: Vec<OsString>,
+    arguments: Vec<OsString>,
     /// Options that say which service it is: stage, region, parameters.
     placing: Vec<OsString>,
 }
@@ -57,6 +57,13 @@ pub struct Finished {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
+}
+
+impl Call {
+    /// Another command of the same service.
+    pub fn instead(&self, arguments: Vec<OsString>) -> Self {
+        Self { arguments, ..self.clone() }
+    }
 }
 
 impl Finished {
@@ -166,7 +173,7 @@ impl Project {
 
     /// Asks for a service's outputs; nothing when it is not deployed.
     pub async fn outputs(&self, call: &Call) -> anyhow::Result<Option<Outputs>> {
-        let call = Call { arguments: vec!["info".into(), "--json".into()], ..call.clone() };
+        let call = call.instead(vec!["info".into(), "--json".into()]);
         let finished = self.run(&call, None).await?;
         if !finished.status.success() {
             let reason = finished.reason();
