@@ -9,6 +9,8 @@ mod bad_input;
 mod celebrity_sleuth;
 mod clients;
 mod commands;
+mod compose;
+mod custom_resources;
 mod durability;
 mod explain;
 mod fork;
