@@ -21,6 +21,7 @@ const SERVICES: &[&str] = &[
     "cloudwatch",
     "dynamodb",
     "dynamodbstreams",
+    "ecr",
     "events",
     "iam",
     "kinesis",

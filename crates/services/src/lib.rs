@@ -9,6 +9,7 @@ pub mod cloudformation;
 mod deduplication;
 pub mod dynamodb;
 pub mod dynamodbstreams;
+pub mod ecr;
 pub mod events;
 mod failure;
 mod gateway;
@@ -38,6 +39,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(cloudformation::CloudFormation),
     || Arc::new(dynamodb::DynamoDb),
     || Arc::new(dynamodbstreams::DynamoDbStreams),
+    || Arc::new(ecr::Ecr),
     || Arc::new(events::Events),
     || Arc::new(iam::Iam),
     || Arc::new(lambda::Lambda::default()),

@@ -29,6 +29,7 @@ embedded![
     "cloudwatch",
     "dynamodb",
     "dynamodbstreams",
+    "ecr",
     "events",
     "iam",
     "kinesis",

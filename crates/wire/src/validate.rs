@@ -15,6 +15,7 @@ const STRICT: &[&str] = &[
     "cloudwatch",
     "dynamodb",
     "dynamodbstreams",
+    "ecr",
     "events",
     "iam",
     "kinesis",

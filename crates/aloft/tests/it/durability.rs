@@ -157,7 +157,8 @@ status = lambda: stacks.describe_stacks(StackName="notes-api-dev")["Stacks"][0][
 eventually(status, lambda status: status.endswith("_COMPLETE"))
 "#,
         );
-        let notes = endpoint(&deploy(&cloud, &project), "GET", "/notes");
-        assert_eq!(http("GET", &notes, &[], b"").status, 200);
+        deploy(&cloud, &project);
+        let info = cloud.aloft(project.path(), &["info", "--local"]).success().stdout;
+        assert_eq!(http("GET", &endpoint(&info, "GET", "/notes"), &[], b"").status, 200);
     }
 }

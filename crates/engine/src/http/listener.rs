@@ -1,6 +1,6 @@
 //! Connections: how many, how long their heads may take, how large their bodies may be.
 
-use super::{Head, HttpRequest, HttpResponse, admin, aws, json, route};
+use super::{Head, HttpRequest, HttpResponse, admin, aws, json, route, unknown};
 use crate::{BoxBody, Context, Engine, Principal, StartError};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
@@ -135,6 +135,7 @@ async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
                 Context { principal: Principal::Anonymous, request_id, trace_id, ..engine.root_context() };
             service.http(&context, request).await
         }
+        route::Route::Unknown(api) => unknown::answer(&request.head, &api),
         route::Route::Operation(model) => aws::answer(engine, model, request, request_id).await,
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod aws;
 mod listener;
 mod route;
+mod unknown;
 
 pub(crate) use listener::Listener;
 

@@ -14,6 +14,8 @@ pub(super) enum Route {
     FrontDoor(Arc<dyn Service>),
     /// An operation of the API of this model.
     Operation(&'static Model),
+    /// An API that the cloud does not have, by the name that it is signed for or addressed with.
+    Unknown(String),
 }
 
 pub(super) fn of(engine: &Engine, request: &HttpRequest) -> Route {
@@ -23,6 +25,9 @@ pub(super) fn of(engine: &Engine, request: &HttpRequest) -> Route {
     }
     if let Some(service) = engine.services().iter().find(|service| service.accepts(head)) {
         return Route::FrontDoor(service.clone());
+    }
+    if let Some(api) = unknown(head) {
+        return Route::Unknown(api);
     }
     let name = by_signature(head)
         .or_else(|| by_target(head))
@@ -39,6 +44,7 @@ pub(super) fn of(engine: &Engine, request: &HttpRequest) -> Route {
 const SIGNING_NAMES: &[(&str, &str)] = &[
     ("cloudformation", "cloudformation"),
     ("dynamodb", "dynamodb"),
+    ("ecr", "ecr"),
     ("events", "events"),
     ("iam", "iam"),
     ("kinesis", "kinesis"),
@@ -53,7 +59,26 @@ const SIGNING_NAMES: &[(&str, &str)] = &[
     ("sts", "sts"),
 ];
 
+/// The API that a request names, when it is none of ours.
+fn unknown(head: &Head) -> Option<String> {
+    match (signed_for(head), head.header("x-amz-target")) {
+        (Some(_), _) if by_signature(head).is_some() => None,
+        (Some(name), _) => Some(name),
+        (None, Some(target)) if by_target(head).is_none() => target.split('.').next().map(str::to_owned),
+        _ => None,
+    }
+}
+
 fn by_signature(head: &Head) -> Option<&'static str> {
+    match signed_for(head)?.as_str() {
+        "apigateway" => Some(if head.path.starts_with("/v2/") { "apigatewayv2" } else { "apigateway" }),
+        "dynamodb" => Some(by_target(head).unwrap_or("dynamodb")),
+        name => SIGNING_NAMES.iter().find(|(signing, _)| *signing == name).map(|(_, model)| *model),
+    }
+}
+
+/// The name that a request is signed for, in its headers or its address.
+fn signed_for(head: &Head) -> Option<String> {
     let header = head
         .header("authorization")
         .and_then(|value| value.split_once("Credential="))
@@ -64,18 +89,14 @@ fn by_signature(head: &Head) -> Option<&'static str> {
         Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
     })?;
     // AKID/20261123/us-east-1/sqs/aws4_request
-    let signed_for = credential.split(',').next()?.rsplit('/').nth(1)?;
-    match signed_for {
-        "apigateway" => Some(if head.path.starts_with("/v2/") { "apigatewayv2" } else { "apigateway" }),
-        "dynamodb" => Some(by_target(head).unwrap_or("dynamodb")),
-        name => SIGNING_NAMES.iter().find(|(signing, _)| *signing == name).map(|(_, model)| *model),
-    }
+    credential.split(',').next()?.rsplit('/').nth(1).map(str::to_owned)
 }
 
 /// `X-Amz-Target: AmazonSQS.SendMessage`
 fn by_target(head: &Head) -> Option<&'static str> {
     let (prefix, _) = head.header("x-amz-target")?.split_once('.')?;
     Some(match prefix {
+        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
         "AmazonSQS" => "sqs",
         "AmazonSSM" => "ssm",
         "AWSEvents" => "events",
@@ -175,6 +196,15 @@ mod tests {
             by_target(&head("/", &[("x-amz-target", "DynamoDBStreams_20120810.GetRecords")])),
             Some("dynamodbstreams")
         );
+        for (header, value, expected) in [
+            ("authorization", signed("quantum"), Some("quantum")),
+            ("authorization", signed("sqs"), None),
+            ("x-amz-target", "Braket.GetDevice".to_owned(), Some("Braket")),
+            ("x-amz-target", "AmazonSQS.SendMessage".to_owned(), None),
+            ("x-none", String::new(), None),
+        ] {
+            assert_eq!(unknown(&head("/", &[(header, &value)])).as_deref(), expected, "{value}");
+        }
         assert_eq!(by_path("/2015-03-31/functions/f/invocations"), Some("lambda"));
         assert_eq!(by_path("/bucket/key"), None);
         assert_eq!(by_host("sns.eu-west-1.amazonaws.com"), Some("sns"));

@@ -44,7 +44,14 @@ impl Task {
             token: record.token.clone(),
             resuming,
         };
-        Self { resource, kind: record.kind.clone(), made: record.made.clone(), wanted, undoes: false, doomed: None }
+        Self {
+            resource,
+            kind: record.kind.clone(),
+            made: record.made.clone(),
+            wanted,
+            undoes: false,
+            doomed: None,
+        }
     }
 
     /// The same step, as the way back from a change that failed. What would have to be replaced for it was not changed
