@@ -164,7 +164,10 @@ fn members<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<Vec<(&'a St
 mod tests {
     use super::*;
 
-    fn check(payload: Value, strict: bool, expected: Option<(u16, &[(&str, &str)], &str)>) {
+    /// A status, headers and a body.
+    type Expected<'a> = (u16, &'a [(&'a str, &'a str)], &'a str);
+
+    fn check(payload: Value, strict: bool, expected: Option<Expected>) {
         let found = answer(payload.to_string().as_bytes(), strict)
             .map(|answer| (answer.status, answer.headers, answer.body));
         let expected = expected.map(|(status, headers, body)| {
