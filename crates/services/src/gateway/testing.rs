@@ -79,6 +79,15 @@ impl Gateway {
         Self { cloud: Cloud::start(services).await, service, functions }
     }
 
+    /// Ends the cloud and starts another on what it kept.
+    pub async fn restart(self, gateways: Vec<Arc<dyn Service>>) -> Self {
+        let (store, clock) = (self.cloud.engine.store().clone(), self.cloud.clock.clone());
+        self.cloud.stop().await;
+        let mut services = gateways;
+        services.push(self.functions.clone());
+        Self { cloud: Cloud::start_on(store, clock, services).await, ..self }
+    }
+
     /// Says what a function does from now on.
     pub fn function(&self, name: &str, does: Does) {
         self.functions.functions.lock().expect("functions").insert(name.to_owned(), does);

@@ -3,6 +3,7 @@
 use super::{Api, gateway};
 use crate::gateway::testing::Does;
 use serde_json::json;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn the_event_is_as_documented() {
@@ -191,8 +192,10 @@ async fn stages_run_what_was_deployed() {
     gateway.check(&api.to("GET", "/item"), 200, json!({}), "item").await;
     api.deploy(json!({})).await;
     gateway.check(&api.to("GET", "/item"), 403, json!({}), "*").await;
-    gateway.make("DeleteRestApi", json!({ "restApiId": api.id })).await;
-    let request = api.to("GET", "/item");
+    let (request, id) = (api.to("GET", "/a"), api.id.clone());
+    let gateway = gateway.restart(vec![Arc::new(super::ApiGateway::default())]).await;
+    gateway.check(&request, 200, json!({}), "all").await;
+    gateway.make("DeleteRestApi", json!({ "restApiId": id })).await;
     assert_ne!(gateway.send(&request).await["status"], 200);
     gateway.stop().await;
 }
