@@ -153,6 +153,13 @@ impl Changes {
                 settings.others.insert(name.to_owned(), value);
             }
         }
+        if settings
+            .others
+            .get("VpcConfig")
+            .is_some_and(|it| it["SubnetIds"].as_array().is_none_or(Vec::is_empty))
+        {
+            settings.others.remove("VpcConfig");
+        }
         settings.check()?;
         Ok(settings)
     }

@@ -141,6 +141,7 @@ fn defaults() -> Map<String, Value> {
         "SnapStart": { "ApplyOn": "None" },
         "Timeout": 3,
         "TracingConfig": { "Mode": "PassThrough" },
+        "VpcConfig": {},
     });
     defaults.as_object().cloned().unwrap_or_default()
 }
