@@ -90,6 +90,7 @@ impl Cloud {
 
     pub async fn stop(self) {
         self.engine.stop().await;
+        drop(std::fs::remove_dir_all(&self.engine.options().scratch));
     }
 }
 
