@@ -107,8 +107,13 @@ fn from_profile(request: &CredentialsRequest, profile: &str) -> Result<Credentia
     if !found {
         return Err(CredentialsError::UnknownProfile(profile.to_owned()));
     }
-    let unusable = |reason: &str| CredentialsError::UnusableProfile { profile: profile.to_owned(), reason: reason.to_owned() };
-    if let (Some(id), Some(secret)) = (settings.get("aws_access_key_id"), settings.get("aws_secret_access_key")) {
+    let unusable = |reason: &str| CredentialsError::UnusableProfile {
+        profile: profile.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if let (Some(id), Some(secret)) =
+        (settings.get("aws_access_key_id"), settings.get("aws_secret_access_key"))
+    {
         return Ok(Credentials {
             access_key_id: id.clone(),
             secret_access_key: secret.clone(),
@@ -118,7 +123,10 @@ fn from_profile(request: &CredentialsRequest, profile: &str) -> Result<Credentia
     if let Some(command) = settings.get("credential_process") {
         return from_process(command).ok_or_else(|| unusable("its credential_process gave no credentials"));
     }
-    if settings.contains_key("role_arn") || settings.contains_key("sso_session") || settings.contains_key("sso_start_url") {
+    if settings.contains_key("role_arn")
+        || settings.contains_key("sso_session")
+        || settings.contains_key("sso_start_url")
+    {
         return Err(unusable(
             "roles and SSO need the AWS CLI's help: add `credential_process = aws configure export-credentials --profile NAME` to a profile",
         ));
@@ -127,7 +135,8 @@ fn from_profile(request: &CredentialsRequest, profile: &str) -> Result<Credentia
 }
 
 fn from_process(command: &str) -> Option<Credentials> {
-    let output = Command::new("sh").arg("-c").arg(command).stdin(std::process::Stdio::null()).output().ok()?;
+    let output =
+        Command::new("sh").arg("-c").arg(command).stdin(std::process::Stdio::null()).output().ok()?;
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
     let text = |name: &str| answer.get(name).and_then(|value| value.as_str()).map(str::to_owned);
     Some(Credentials {
@@ -147,7 +156,8 @@ mod tests {
         let file = directory.path().join("credentials");
         let text = "[default]\naws_access_key_id=DEFAULT\naws_secret_access_key=s\n[work]\naws_access_key_id=WORK\naws_secret_access_key=s\n[process]\ncredential_process = echo '{\"AccessKeyId\":\"PROCESS\",\"SecretAccessKey\":\"s\"}'\n[sso]\nsso_start_url=https://example.com\n";
         std::fs::write(&file, text).expect("written");
-        let mut map: HashMap<String, String> = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut map: HashMap<String, String> =
+            environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         map.entry("AWS_SHARED_CREDENTIALS_FILE".to_owned()).or_insert_with(|| file.display().to_string());
         let request = CredentialsRequest {
             profile_option: option.map(str::to_owned),
@@ -155,14 +165,16 @@ mod tests {
             stage: "dev".to_owned(),
             environment: map,
         };
-        let found = find(&request).map_or_else(|error| error.to_string(), |credentials| credentials.access_key_id);
+        let found =
+            find(&request).map_or_else(|error| error.to_string(), |credentials| credentials.access_key_id);
         assert!(found.starts_with(expected), "{found}");
     }
 
     #[test]
     fn the_last_place_wins() {
         let keys = [("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
-        let stage_keys = [("AWS_DEV_ACCESS_KEY_ID", "STAGE"), ("AWS_DEV_SECRET_ACCESS_KEY", "s"), keys[0], keys[1]];
+        let stage_keys =
+            [("AWS_DEV_ACCESS_KEY_ID", "STAGE"), ("AWS_DEV_SECRET_ACCESS_KEY", "s"), keys[0], keys[1]];
         check(&[], None, None, "DEFAULT");
         check(&[], None, Some("work"), "WORK");
         check(&keys, None, Some("work"), "ENV");
@@ -172,6 +184,11 @@ mod tests {
         check(&[], Some("process"), None, "PROCESS");
         check(&[], Some("nobody"), None, "AWS profile \"nobody\" doesn't seem to be configured");
         check(&[], Some("sso"), None, "AWS profile \"sso\" cannot be used: roles and SSO");
-        check(&[("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")], None, None, "AWS provider credentials not found");
+        check(
+            &[("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")],
+            None,
+            None,
+            "AWS provider credentials not found",
+        );
     }
 }

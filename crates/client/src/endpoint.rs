@@ -51,7 +51,8 @@ impl Endpoint {
                 Place { base: address.clone(), host: host.to_owned(), signing_region: region.to_string() }
             }
             Self::Aws => {
-                let suffix = if region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let suffix =
+                    if region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
                 let prefix = model.endpoint_prefix();
                 // IAM is one for the whole partition.
                 let (host, signing_region) = match (prefix, region.partition()) {

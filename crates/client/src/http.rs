@@ -33,7 +33,11 @@ impl Http {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_WITHIN));
-        let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(connector);
+        let connector = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 
@@ -48,7 +52,8 @@ impl Http {
         let exchange = async {
             let response = self.0.request(outgoing).await.map_err(|error| root_cause(&error))?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| error.to_string())?.to_bytes();
+            let body =
+                Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| error.to_string())?.to_bytes();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
         tokio::time::timeout(WITHIN, exchange).await.unwrap_or_else(|_| Err("no answer in time".to_owned()))

@@ -49,10 +49,18 @@ impl ClientError {
 
     /// Whether the same call may well succeed a moment later.
     fn is_passing(&self) -> bool {
-        const CODES: &[&str] =
-            &["Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "RequestTimeout", "SlowDown"];
+        const CODES: &[&str] = &[
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "RequestTimeout",
+            "SlowDown",
+        ];
         match self {
-            Self::Service(error) => matches!(error.status, 500 | 502 | 503 | 504) || CODES.contains(&error.code.as_str()),
+            Self::Service(error) => {
+                matches!(error.status, 500 | 502 | 503 | 504) || CODES.contains(&error.code.as_str())
+            }
             Self::Unreachable { .. } => true,
         }
     }
@@ -72,7 +80,10 @@ pub struct Client {
 impl Client {
     /// A client for a region.
     pub fn new(endpoint: Endpoint, region: Region, credentials: Credentials, clock: Clock) -> Self {
-        let retries = std::env::var("SLS_AWS_REQUEST_MAX_RETRIES").ok().and_then(|text| text.parse().ok()).unwrap_or(RETRIES);
+        let retries = std::env::var("SLS_AWS_REQUEST_MAX_RETRIES")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(RETRIES);
         Self { endpoint, region, credentials, clock, http: http::Http::new(), retries }
     }
 
@@ -111,7 +122,8 @@ impl Client {
             match result {
                 Err(error) if tries < self.retries && error.is_passing() => {
                     tries += 1;
-                    let wait = Duration::from_millis(100 << tries.min(6)) + Duration::from_millis(Ids::random().below(100));
+                    let wait = Duration::from_millis(100 << tries.min(6))
+                        + Duration::from_millis(Ids::random().below(100));
                     tracing::debug!(service, operation, %error, ?wait, "trying again");
                     tokio::time::sleep(wait).await;
                 }
@@ -121,7 +133,8 @@ impl Client {
     }
 
     async fn once(&self, service: &str, operation_name: &str, input: &Input) -> Result<Output, ClientError> {
-        let unknown = || ServiceError::new("UnknownOperation", 400, format!("no operation {service}:{operation_name}"));
+        let unknown =
+            || ServiceError::new("UnknownOperation", 400, format!("no operation {service}:{operation_name}"));
         let model = model(service).ok_or_else(unknown).map_err(ClientError::Service)?;
         let operation = model.operation(operation_name).ok_or_else(unknown).map_err(ClientError::Service)?;
         let mut request = aloft_wire::write_request(model, operation, input).map_err(ClientError::Service)?;
@@ -129,10 +142,19 @@ impl Client {
         let now = self.clock.now();
         let signing_region = place.signing_region.as_str();
         let payload = sigv4::Payload::Body;
-        sigv4::sign(&mut request, &place.host, &self.credentials, signing_region, model.signing_name(), now, payload);
+        sigv4::sign(
+            &mut request,
+            &place.host,
+            &self.credentials,
+            signing_region,
+            model.signing_name(),
+            now,
+            payload,
+        );
         let unreachable = |reason| ClientError::Unreachable { endpoint: place.base.clone(), reason };
         let answer = self.http.send(&place.base, request).await.map_err(unreachable)?;
-        aloft_wire::parse_response(model, operation, answer.status, &answer.headers, answer.body).map_err(ClientError::Service)
+        aloft_wire::parse_response(model, operation, answer.status, &answer.headers, answer.body)
+            .map_err(ClientError::Service)
     }
 
     /// Fetches a page that is no operation, such as the local cloud's health.
@@ -143,7 +165,12 @@ impl Client {
 
     /// Sends to a page that is no operation.
     pub async fn post(&self, path: &str, body: Bytes) -> Result<(u16, Bytes), ClientError> {
-        let request = aloft_wire::Request { method: ::http::Method::POST, path: path.to_owned(), body, ..Default::default() };
+        let request = aloft_wire::Request {
+            method: ::http::Method::POST,
+            path: path.to_owned(),
+            body,
+            ..Default::default()
+        };
         self.plain(request).await
     }
 

@@ -218,7 +218,9 @@ impl Resolver<'_> {
                 }
             },
             _ => {
-                return Err(error("One or more Fn::Sub intrinsic functions don't specify expected arguments"));
+                return Err(error(
+                    "One or more Fn::Sub intrinsic functions don't specify expected arguments",
+                ));
             }
         };
         let (mut result, mut rest, mut keep) = (String::new(), text, false);
