@@ -113,7 +113,7 @@ fn summary(line: &str) -> Option<(u64, u64)> {
             .parse()
             .ok()
     };
-    let failed: u64 = ["failed", "timed out"].into_iter().filter_map(number).sum();
+    let failed: u64 = ["failed", "timed"].into_iter().filter_map(number).sum();
     Some((number("passed").unwrap_or(0), failed))
 }
 

@@ -75,13 +75,13 @@ fn against_a_file_without_a_cloud() {
     project.replace("serverless.yml", "timeout: 10", "timeout: 12\n  tags: {team: a}");
     let changed = plan(&home, &project, &["--against", "saved/serverless-state.json", "--json"], 2);
     let value: serde_json::Value = serde_json::from_str(&changed.stdout).unwrap();
-    assert_eq!(value["summary"]["update"], 5, "{changed}");
-    let properties = &value["resources"][0]["properties"];
-    assert_eq!(properties[0]["path"], "Tags");
-    assert_eq!(
-        properties[1],
-        serde_json::json!({ "path": "Timeout", "effect": "inPlace", "before": 10, "after": 12 })
-    );
+    let of_functions = |resource: &&serde_json::Value| resource["type"] == "AWS::Lambda::Function";
+    let functions: Vec<_> = value["resources"].as_array().unwrap().iter().filter(of_functions).collect();
+    assert_eq!(functions.len(), 5, "{changed}");
+    let properties = functions[0]["properties"].as_array().unwrap();
+    let timeout = serde_json::json!({ "path": "Timeout", "effect": "inPlace", "before": 10, "after": 12 });
+    assert!(properties.contains(&timeout), "{changed}");
+    assert!(properties.iter().any(|property| property["path"] == "Tags"), "{changed}");
     // A package that was made before is compared as it is.
     plan(&home, &project, &["--package", "saved", "--against", "saved/serverless-state.json"], 0);
     let wrong = plan(&home, &project, &["--against", "serverless.yml"], 1);
