@@ -89,7 +89,7 @@ pub fn of(change: &Change, old: Option<&Resource<'_>>, new: Option<&Resource<'_>
         Action::Create => {}
         Action::Delete => {
             let policy = policy(old, "DeletionPolicy");
-            if !is_kept(policy.as_deref()) && !(policy.is_none() && snapshots_by_default(old)) {
+            if !(is_kept(policy.as_deref()) || policy.is_none() && snapshots_by_default(old)) {
                 let bucket = " (CloudFormation refuses as long as there are any)";
                 let more = if old.kind == "AWS::S3::Bucket" { bucket } else { "" };
                 hazards.push(hazard(format!("{what} would be lost{more}")));
