@@ -72,6 +72,6 @@ fn mistakes() {
         assert!(finished.stdout.contains(expected), "{expected} in {finished}");
     };
     failed(&["explain", "provider.timeuot"], "did you mean `provider.timeout`?");
-    failed(&["explain", "resource", "Table"], "resources: NotesTable");
+    failed(&["explain", "resource", "Notes"], "NotesTable");
     failed(&["explain", "provider", "timeout"], "INVALID_ARGUMENTS");
 }

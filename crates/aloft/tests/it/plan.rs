@@ -72,7 +72,7 @@ fn against_a_file_without_a_cloud() {
     for saved in ["saved/serverless-state.json", "saved/cloudformation-template-update-stack.json"] {
         plan(&home, &project, &["--against", saved], 0);
     }
-    project.replace("serverless.yml", "timeout: 10", "timeout: 12");
+    project.replace("serverless.yml", "timeout: 10", "timeout: 12\n  tags: {team: a}");
     let changed = plan(&home, &project, &["--against", "saved/serverless-state.json", "--json"], 2);
     let value: serde_json::Value = serde_json::from_str(&changed.stdout).unwrap();
     let of_functions = |resource: &&serde_json::Value| resource["type"] == "AWS::Lambda::Function";
