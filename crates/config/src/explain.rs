@@ -7,9 +7,11 @@ mod defaults;
 mod files;
 
 use crate::load::{LoadError, LoadRequest, Recording, record};
+use crate::variables::text::size;
 use crate::variables::trace::{Asked, Outcome, Tried};
 use aloft_diag::{Diagnostic, SourceMap, Span};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -17,6 +19,10 @@ use std::path::PathBuf;
 const MAX_DEPTH: usize = 24;
 /// How many members of a map or a list are explained with it.
 const MAX_MEMBERS: usize = 50;
+/// Bytes of an explanation, about: a value that is used in two places is explained at both, and so is what it rests on.
+const MAX_SIZE: usize = 4 * 1024 * 1024;
+/// Bytes of a step without its value.
+const STEP_SIZE: usize = 512;
 
 /// Where a value comes from.
 #[derive(Debug)]
@@ -129,7 +135,7 @@ pub fn explain(request: LoadRequest<'_>, path: &str) -> Result<Explanation, Load
     let (options, environment, directory) =
         (request.options.clone(), request.environment.clone(), request.directory.clone());
     let recording = record(request)?;
-    let explainer = Explainer { recording, options, environment, directory };
+    let explainer = Explainer { recording, options, environment, directory, size: Cell::new(0) };
     let keys: Vec<&str> = path.split('.').filter(|key| !key.is_empty()).collect();
     let origin = explainer.property(&keys, MAX_DEPTH);
     let value = explainer.value(&keys).cloned();
@@ -157,9 +163,18 @@ struct Explainer {
     options: Map<String, Value>,
     environment: HashMap<String, String>,
     directory: PathBuf,
+    /// Bytes of what has been explained so far, about.
+    size: Cell<usize>,
 }
 
 impl Explainer {
+    /// Whether what this step rests on can be explained too.
+    fn goes_on(&self, step: &Step, depth: usize) -> bool {
+        let value = if let Gives::Value(value) = &step.gives { size(value) } else { 0 };
+        self.size.set(self.size.get() + STEP_SIZE + value);
+        depth > 0 && self.size.get() < MAX_SIZE
+    }
+
     /// The value in the end.
     fn value(&self, keys: &[&str]) -> Option<&Value> {
         let service = &self.recording.loaded.as_ref().ok()?.service;
@@ -196,7 +211,7 @@ impl Explainer {
         if let Some(value) = self.value(keys) {
             step.gives = Gives::Value(value.clone());
         }
-        if depth == 0 {
+        if !self.goes_on(&step, depth) {
             step.notes.push("and so on".to_owned());
             return step;
         }
@@ -322,7 +337,7 @@ impl Explainer {
             Outcome::Failed(text) => step.gives = Gives::Failed(text.clone()),
             Outcome::NotYet => step.notes.push("was never answered".to_owned()),
         }
-        if depth == 0 {
+        if !self.goes_on(&step, depth) {
             return step;
         }
         step.below = tried.inner.iter().map(|asked| self.variable(asked, depth - 1)).collect();

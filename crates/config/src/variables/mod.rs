@@ -6,7 +6,7 @@
 mod cloud;
 mod parse;
 mod resolve;
-mod text;
+pub(crate) mod text;
 pub(crate) mod trace;
 mod tree;
 

@@ -18,6 +18,8 @@ const MAX_NESTING: usize = 10;
 const MAX_WAITING: usize = 100;
 /// Bytes of all resolved values together: references can double a value again and again.
 const MAX_SIZE: usize = 32 * 1024 * 1024;
+/// Texts that are resolved for variables within variables: each may name several, which may name several again.
+const MAX_NESTED_TEXTS: usize = 200_000;
 
 /// A configuration on its way to being free of variables.
 pub(crate) struct Resolver<'a> {
@@ -37,6 +39,7 @@ pub(crate) struct Resolver<'a> {
     pub(super) files: HashMap<std::path::PathBuf, Result<Option<Value>, String>>,
     properties: Properties,
     size: usize,
+    nested_texts: usize,
     run: Run,
 }
 
@@ -70,6 +73,7 @@ impl<'a> Resolver<'a> {
             files: HashMap::new(),
             properties,
             size: 0,
+            nested_texts: 0,
             run: Run::default(),
         }
     }
@@ -347,13 +351,21 @@ impl<'a> Resolver<'a> {
 
     /// Resolves a text that stands in no property, and what it resolves to, to the end.
     fn through(&mut self, path: &str, text: &mut Text, depth: usize) -> Result<(), SourceError> {
+        let failed = |what: &str| SourceError::Dependency(Failure::at(path, what));
+        self.nested_texts += 1;
+        if self.nested_texts > MAX_NESTED_TEXTS {
+            return Err(failed("Excessive number of variables within variables"));
+        }
         if !text.variables.is_empty() {
             match self.text(path, text).map_err(SourceError::Dependency)? {
                 Progress::Done => {}
                 Progress::NotYet => return Err(SourceError::NotYet),
             }
         }
-        let failed = |what: &str| SourceError::Dependency(Failure::at(path, what));
+        self.size += text::size(&text.value);
+        if self.size > MAX_SIZE {
+            return Err(failed("The values that variables resolve to are too large"));
+        }
         if depth == 0 {
             return Err(failed("Excessive variables nest depth"));
         }

@@ -41,7 +41,7 @@ pub(super) fn member(value: &Value, keys: &[&str]) -> Option<Value> {
 }
 
 /// About how many bytes a value takes.
-pub(super) fn size(value: &Value) -> usize {
+pub(crate) fn size(value: &Value) -> usize {
     8 + match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(size).sum(),
