@@ -157,3 +157,51 @@ fn a_function_of_the_users_own_makes_replaces_and_fails() {
         cloud.clients().boto3(r#"print(boto3.client("cloudformation").describe_stacks()["Stacks"])"#) == "[]"
     });
 }
+
+/// Functions whose code stands in the template find a module that answers.
+const INLINE: &str = "service: inline
+provider: { name: aws }
+resources:
+  Resources:
+    Role:
+      Type: AWS::IAM::Role
+      Properties:
+        AssumeRolePolicyDocument:
+          Version: '2012-10-17'
+          Statement: [{ Effect: Allow, Principal: { Service: lambda.amazonaws.com }, Action: 'sts:AssumeRole' }]
+    Node:
+      Type: AWS::Lambda::Function
+      Properties:
+        Runtime: nodejs20.x
+        Handler: index.handler
+        Role: !GetAtt Role.Arn
+        Code:
+          ZipFile: |
+            const response = require('cfn-response');
+            exports.handler = (event, context) => {
+              response.send(event, context, response.SUCCESS, { Word: 'from node' }, 'node');
+            };
+    Python:
+      Type: AWS::Lambda::Function
+      Properties:
+        Runtime: python3.11
+        Handler: index.handler
+        Role: !GetAtt Role.Arn
+        Code:
+          ZipFile: |
+            import cfnresponse
+            def handler(event, context):
+                cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Word': 'from python'})
+    ByNode: { Type: 'Custom::Word', Properties: { ServiceToken: !GetAtt Node.Arn } }
+    ByPython: { Type: 'Custom::Word', Properties: { ServiceToken: !GetAtt Python.Arn } }
+  Outputs:
+    Words: { Value: !Sub '${ByNode}: ${ByNode.Word}, ${ByPython.Word}' }
+";
+
+#[test]
+fn code_in_the_template_answers_with_the_module_it_finds() {
+    let (cloud, project) = (TempCloud::start(), Project::new(&[("serverless.yml", INLINE)]));
+    let deployed = cloud.aloft(project.path(), &["deploy", "--local", "--verbose"]).success().stdout;
+    assert!(deployed.contains("Words: node: from node, from python"), "{deployed}");
+    cloud.aloft(project.path(), &["remove", "--local"]).success();
+}

@@ -146,7 +146,8 @@ fn defaults() -> Map<String, Value> {
     defaults.as_object().cloned().unwrap_or_default()
 }
 
-/// The code as the API takes it. Text in the template becomes a file named as the handler expects it.
+/// The code as the API takes it. Text in the template becomes a file named as the handler expects it, beside the module that
+/// such code answers CloudFormation with.
 fn code(properties: &Value) -> Result<Value, ServiceError> {
     let code = &properties["Code"];
     let Some(text) = properties::text(code, "ZipFile") else {
@@ -155,16 +156,21 @@ fn code(properties: &Value) -> Result<Value, ServiceError> {
         return Ok(Value::Object(only(code, &names)));
     };
     let runtime = required(properties, "Runtime")?;
-    let file = match runtime.as_str() {
-        runtime if runtime.starts_with("nodejs") => "index.js",
-        runtime if runtime.starts_with("python") => "index.py",
+    let (file, module) = match runtime.as_str() {
+        runtime if runtime.starts_with("nodejs") => {
+            ("index.js", ("node_modules/cfn-response/index.js", include_str!("inline/cfn-response.js")))
+        }
+        runtime if runtime.starts_with("python") => {
+            ("index.py", ("cfnresponse.py", include_str!("inline/cfnresponse.py")))
+        }
         other => {
             return Err(ServiceError::validation(format!(
                 "ZipFile can only be used when Runtime is set to either of nodejs, python; it is {other}."
             )));
         }
     };
-    Ok(json!({ "ZipFile": BASE64.encode(zip::stored(&[(file, text.as_bytes())])) }))
+    let files = [(file, text.as_bytes()), (module.0, module.1.as_bytes())];
+    Ok(json!({ "ZipFile": BASE64.encode(zip::stored(&files)) }))
 }
 
 async fn reserve(context: &Context, name: &str, properties: &Value) -> Result<(), ServiceError> {
