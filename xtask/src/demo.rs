@@ -6,11 +6,10 @@ use crate::{setup, shell};
 use aloft_testkit::{CloudOptions, Project, TempCloud, until_some};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::env;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
+use std::{env, fs, mem, panic, thread};
 
 /// How long a log line may take to come.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -21,39 +20,33 @@ pub fn run(words: &[String]) -> Result<()> {
     step("Build aloft, and get the libraries that functions expect");
     let binary = shell::release_binary()?;
     setup::runtimes()?;
+    let started = Instant::now();
+    step("Start a cloud of our own");
+    let cloud = Arc::new(TempCloud::with(CloudOptions { binary: Some(binary), ..CloudOptions::default() }));
+    println!("It answers at {} after {} ms.", cloud.endpoint(), started.elapsed().as_millis());
     let (done, ended) = mpsc::channel();
     let interrupted = done.clone();
-    thread::spawn(move || drop(interrupted.send(wait_for_interrupt().map(|()| false))));
-    // In its own thread, so that an interrupt is seen in the middle of a step; the cloud hears of the interrupt by itself.
-    let (hand_over, cloud) = mpsc::channel();
-    thread::spawn(move || {
-        let mut cloud = None;
-        let shown = show(binary, &mut cloud).map(|()| true);
-        drop(hand_over.send(cloud));
-        drop(done.send(shown));
-    });
-    let finished = ended.recv().context("the demo broke off")??;
-    if !finished {
-        println!("\nInterrupted; the cloud stops.");
-        // The step that was interrupted fails soon, since its cloud is gone.
-        drop(cloud.recv_timeout(WITHIN));
-        return Ok(());
-    }
-    let cloud = cloud.recv().ok().flatten().context("the demo has no cloud")?;
-    if keep {
-        println!(
-            "\nThe cloud goes on at {} (process {}); its home is {}",
-            cloud.endpoint(),
-            cloud.pid(),
-            cloud.home().display()
-        );
-        println!("Stop it with: kill {}", cloud.pid());
-        std::mem::forget(cloud);
+    thread::spawn(move || interrupted.send(wait_for_interrupt().map(|()| false)));
+    // In a thread of its own, so that an interrupt is heeded in the middle of a step.
+    let shown = cloud.clone();
+    thread::spawn(move || done.send(show(&shown, started).map(|()| true)));
+    let is_whole = ended.recv().context("the demo broke off");
+    if !matches!(is_whole, Ok(Ok(true))) {
+        // The step that is at work loses its cloud, and nobody wants to read that.
+        panic::set_hook(Box::new(|_| {}));
+    } else if keep {
+        let (at, pid, home) = (cloud.endpoint(), cloud.pid(), cloud.home().display());
+        println!("\nThe cloud goes on at {at}; its home is {home}.\nStop it with: kill {pid}");
+        mem::forget(cloud);
         return Ok(());
     }
     step("Stop the cloud");
-    drop(cloud);
-    println!("That was all. To do it yourself: cd examples/notes-api && aloft deploy --local");
+    cloud.stop();
+    drop(fs::remove_dir_all(cloud.home()));
+    match is_whole?? {
+        true => println!("That was all. To do it yourself: cd examples/notes-api && aloft deploy --local"),
+        false => println!("The demo was interrupted."),
+    }
     Ok(())
 }
 
@@ -62,17 +55,12 @@ fn wait_for_interrupt() -> Result<()> {
     Ok(runtime.block_on(tokio::signal::ctrl_c())?)
 }
 
-fn show(binary: std::path::PathBuf, kept: &mut Option<TempCloud>) -> Result<()> {
-    let started = Instant::now();
-    step("Start a cloud of our own");
-    let cloud =
-        kept.insert(TempCloud::with(CloudOptions { binary: Some(binary), ..CloudOptions::default() }));
-    println!("It answers at {} after {} ms.", cloud.endpoint(), started.elapsed().as_millis());
+fn show(cloud: &TempCloud, started: Instant) -> Result<()> {
     let notes = Project::copy_of("examples/notes-api");
     aloft(cloud, notes.path(), "examples/notes-api", &["deploy", "--local"])?;
     notes_api(cloud, notes.path())?;
     let orders = Project::copy_of("examples/order-worker");
-    aloft(cloud, orders.path(), "examples/order-worker", &["deploy", "--local", "--verbose"])?;
+    aloft(cloud, orders.path(), "examples/order-worker", &["deploy", "--local"])?;
     order_worker(cloud, orders.path())?;
     println!("\nAll of it took {:.1} s after the build.", started.elapsed().as_secs_f64());
     Ok(())

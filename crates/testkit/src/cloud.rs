@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -32,7 +33,7 @@ pub struct CloudOptions {
 pub struct TempCloud {
     options: CloudOptions,
     home: TempDir,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
     endpoint: String,
 }
 
@@ -55,7 +56,7 @@ impl TempCloud {
 
     /// A home without a running cloud: for commands that need none, or start one by themselves.
     pub fn stopped(options: CloudOptions) -> Self {
-        Self { options, home: temporary("aloft-home-"), child: None, endpoint: String::new() }
+        Self { options, home: temporary("aloft-home-"), child: Mutex::default(), endpoint: String::new() }
     }
 
     /// `http://127.0.0.1:<port>`
@@ -75,7 +76,7 @@ impl TempCloud {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().map_or(0, Child::id)
+        self.child().as_ref().map_or(0, Child::id)
     }
 
     /// Runs `aloft` in a directory, in a clean environment with this cloud's home.
@@ -116,7 +117,7 @@ impl TempCloud {
 
     /// Ends it at once, as a power failure would.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        if let Some(mut child) = self.child().take() {
             child.kill().expect("a child can be ended");
             child.wait().expect("a child can be waited for");
         }
@@ -133,6 +134,10 @@ impl TempCloud {
     /// What the cloud wrote so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.home().join("test-cloud.log")).unwrap_or_default()
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[track_caller]
@@ -154,13 +159,13 @@ impl TempCloud {
             let health = try_http("GET", &format!("{endpoint}/_aloft/health"), &[], b"").ok()?;
             (health.status == 200).then_some(endpoint)
         });
-        self.child = Some(child);
+        *self.child() = Some(child);
         self.endpoint = endpoint;
     }
 
     /// Asks it to end, and ends it when it does not.
-    pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
+    pub fn stop(&self) {
+        let Some(mut child) = self.child().take() else { return };
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
         let started = Instant::now();
@@ -181,7 +186,7 @@ impl TempCloud {
 impl Drop for TempCloud {
     fn drop(&mut self) {
         // A cloud that a command started in the background.
-        if self.child.is_none() && self.home().join("cloud.json").exists() {
+        if self.child().is_none() && self.home().join("cloud.json").exists() {
             let _ = finish(&mut self.command(self.home.path(), &["cloud", "stop"]), "");
         }
         self.stop();
