@@ -135,6 +135,13 @@ impl Group {
         distinct(&self.0).iter().try_for_each(|it| fs::write(it.join("cgroup.procs"), pid.to_string()))
     }
 
+    /// Where a process writes its number to become a member, one file for each hierarchy.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memberships(&self) -> io::Result<Vec<fs::File>> {
+        let open = |it: &PathBuf| fs::OpenOptions::new().write(true).open(it.join("cgroup.procs"));
+        distinct(&self.0).iter().map(open).collect()
+    }
+
     /// Whether the memory of this group is limited by the kernel.
     pub(crate) fn limits_memory(&self) -> bool {
         self.0.iter().any(|it| it.controller == "memory")

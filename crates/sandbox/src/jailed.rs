@@ -1,10 +1,11 @@
 //! A process in its jail, and the task that watches over it until the whole tree is gone.
 
 use crate::groups::Group;
+use crate::isolated::First;
 use crate::launch::Limits;
 use crate::processes;
 use aloft_base::ByteSize;
-use std::io::PipeReader;
+use std::io::{self, PipeReader};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,8 +37,36 @@ pub struct Jailed {
     exit: watch::Receiver<Option<Exit>>,
 }
 
+/// The process that a jail lives and dies with.
+#[derive(Debug)]
+pub(crate) enum Process {
+    /// The program itself, and its number.
+    Gated(Child, u32),
+    /// The first of a pid namespace, whose end is the end of all in it.
+    Isolated(First),
+}
+
+impl Process {
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Gated(child, _) => child.wait().await,
+            Self::Isolated(first) => first.wait().await,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Gated(_, pid) => *pid,
+            Self::Isolated(first) => first.pid,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
+    /// The first process of the tree.
+    root: u32,
+    /// The program: `root` itself, or its child.
     pid: u32,
     mark: String,
     group: Option<Group>,
@@ -48,24 +77,28 @@ struct Shared {
 
 impl Jailed {
     pub(crate) fn supervise(
-        child: Child,
-        pid: u32,
+        process: Process,
         output: Option<PipeReader>,
         group: Option<Group>,
         mark: String,
         limits: &Limits,
     ) -> Self {
-        let shared = Arc::new(Shared { pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
+        let root = process.pid();
+        let pid = match &process {
+            Process::Gated(..) => root,
+            Process::Isolated(_) => processes::child(root).unwrap_or(root),
+        };
+        let shared = Arc::new(Shared { root, pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
         let (sender, exit) = watch::channel(None);
         let (watched, limits) = (shared.clone(), limits.clone());
         tokio::spawn(async move {
-            let exit = watched.run(child, &limits).await;
+            let exit = watched.run(process, &limits).await;
             sender.send_replace(Some(exit));
         });
         Self { shared, output: Mutex::new(output), exit }
     }
 
-    /// The process number of the tree's first process.
+    /// The process number of the program, on the host.
     pub fn pid(&self) -> u32 {
         self.shared.pid
     }
@@ -106,21 +139,23 @@ impl Jailed {
 }
 
 impl Shared {
-    async fn run(&self, mut child: Child, limits: &Limits) -> Exit {
+    async fn run(&self, mut process: Process, limits: &Limits) -> Exit {
         let mut watched_out = false;
         let status = tokio::select! {
-            status = child.wait() => status,
+            status = process.wait() => status,
             () = self.kill.notified() => {
-                self.end_first().await;
-                child.wait().await
+                self.end_first(&process);
+                process.wait().await
             }
             () = self.watchdog(limits) => {
                 watched_out = true;
-                self.end_first().await;
-                child.wait().await
+                self.end_first(&process);
+                process.wait().await
             }
         };
-        self.end_rest().await;
+        if matches!(process, Process::Gated(..)) {
+            self.end_rest().await;
+        }
         let mut killed = 0;
         if let Some(group) = &self.group {
             self.measure();
@@ -139,14 +174,17 @@ impl Shared {
     }
 
     /// Kills while the first process still ties the tree together.
-    async fn end_first(&self) {
+    fn end_first(&self, process: &Process) {
         self.measure();
+        if let Process::Isolated(first) = process {
+            return first.kill();
+        }
         match &self.group {
             Some(group) => {
                 group.freeze_count();
                 group.processes().into_iter().for_each(processes::kill);
             }
-            None => processes::tree(self.pid, &self.mark).into_iter().for_each(processes::kill),
+            None => processes::tree(self.root, &self.mark).into_iter().for_each(processes::kill),
         }
         processes::kill(self.pid);
     }
@@ -160,7 +198,7 @@ impl Shared {
         for _ in 0..END_ATTEMPTS {
             let members = match &self.group {
                 Some(group) => group.processes(),
-                None => processes::tree(self.pid, &self.mark),
+                None => processes::tree(self.root, &self.mark),
             };
             if members.is_empty() {
                 return;
@@ -181,7 +219,7 @@ impl Shared {
         }
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
-            let members = processes::tree(self.pid, &self.mark);
+            let members = processes::tree(self.root, &self.mark);
             let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
             self.peak.fetch_max(resident, Ordering::Relaxed);
             if resident > limits.memory.0 || members.len() > limits.processes as usize {

@@ -1,11 +1,12 @@
-//! How a jailed process starts: behind a gate that opens only when every limit holds.
+//! How a jailed process starts: in namespaces (see `isolated`), or behind a gate that opens only when every limit holds.
 //!
-//! The gate is a shell that waits for one line and then becomes the program. Until that line is written it is moved into
+//! The gate is for machines without namespaces, and for whoever wants none. It is a shell that waits for one line and then becomes the program. Until that line is written it is moved into
 //! its control group and gets its resource limits, so that not one instruction of the program runs without them. When
 //! this process dies before, the gate closes by itself.
 
 use crate::groups::Groups;
-use crate::jailed::Jailed;
+use crate::isolated::{Isolated, View};
+use crate::jailed::{Jailed, Process};
 use crate::{SandboxError, processes};
 use aloft_base::ByteSize;
 use std::collections::BTreeMap;
@@ -53,10 +54,36 @@ pub struct Launch {
     pub mark: String,
     /// The working directory.
     pub directory: PathBuf,
+    /// What it sees, where this sandbox isolates. All paths above are those of the jail then.
+    pub view: Option<View>,
     /// The bounds.
     pub limits: Limits,
     /// Where its output goes.
     pub output: Output,
+}
+
+#[cfg(target_os = "linux")]
+impl Launch {
+    /// Something that does nothing, successfully.
+    pub(crate) fn probe() -> Self {
+        let limits = Limits {
+            memory: ByteSize::mebibytes(64),
+            processes: 8,
+            open_files: 64,
+            file_size: ByteSize::mebibytes(1),
+        };
+        Self {
+            name: "probe".to_owned(),
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), ":".into()],
+            environment: BTreeMap::new(),
+            mark: String::new(),
+            directory: "/".into(),
+            view: None,
+            limits,
+            output: Output::Inherited,
+        }
+    }
 }
 
 /// The bounds of a jail.
@@ -81,14 +108,23 @@ pub enum Output {
     Inherited,
 }
 
-pub(crate) fn spawn(gate: &Gate, groups: &Groups, launch: Launch) -> Result<Jailed, SandboxError> {
+pub(crate) fn spawn(
+    gate: &Gate,
+    isolated: Option<&Isolated>,
+    groups: &Groups,
+    launch: Launch,
+) -> Result<Jailed, SandboxError> {
     let group = groups
         .make(&launch.name, &launch.limits)
         .map_err(|source| SandboxError::Group { name: launch.name.clone(), source })?;
-    match start(gate, &launch, group.as_ref()) {
-        Ok((child, pid, output)) => {
-            Ok(Jailed::supervise(child, pid, output, group, launch.mark, &launch.limits))
-        }
+    let started = match (isolated, &launch.view) {
+        (Some(isolated), Some(view)) => isolated
+            .start(&launch, view, group.as_ref())
+            .map(|(first, output)| (Process::Isolated(first), output)),
+        _ => start(gate, &launch, group.as_ref()),
+    };
+    match started {
+        Ok((process, output)) => Ok(Jailed::supervise(process, output, group, launch.mark, &launch.limits)),
         Err(source) => {
             if let Some(group) = group {
                 group.remove();
@@ -98,7 +134,7 @@ pub(crate) fn spawn(gate: &Gate, groups: &Groups, launch: Launch) -> Result<Jail
     }
 }
 
-type Started = (tokio::process::Child, u32, Option<PipeReader>);
+type Started = (Process, Option<PipeReader>);
 
 fn start(gate: &Gate, launch: &Launch, group: Option<&crate::groups::Group>) -> io::Result<Started> {
     let (waiting, mut opening) = io::pipe()?;
@@ -121,7 +157,7 @@ fn start(gate: &Gate, launch: &Launch, group: Option<&crate::groups::Group>) -> 
         .and_then(|()| limit(pid, &launch.limits))
         .and_then(|()| opening.write_all(b"\n"));
     match opened {
-        Ok(()) => Ok((child, pid, output)),
+        Ok(()) => Ok((Process::Gated(child, pid), output)),
         Err(error) => {
             processes::kill(pid);
             Err(error)
@@ -129,14 +165,19 @@ fn start(gate: &Gate, launch: &Launch, group: Option<&crate::groups::Group>) -> 
     }
 }
 
+/// The limits that each process has for itself.
+#[cfg(target_os = "linux")]
+pub(crate) fn resources(limits: &Limits) -> [(rustix::process::Resource, u64); 3] {
+    use rustix::process::Resource;
+    [(Resource::Nofile, limits.open_files), (Resource::Fsize, limits.file_size.0), (Resource::Core, 0)]
+}
+
 /// Sets the resource limits of a process, never above the hard limits that it has.
 #[cfg(target_os = "linux")]
 fn limit(pid: u32, limits: &Limits) -> io::Result<()> {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    use rustix::process::{Pid, Rlimit, getrlimit, prlimit};
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    let wanted =
-        [(Resource::Nofile, limits.open_files), (Resource::Fsize, limits.file_size.0), (Resource::Core, 0)];
-    for (resource, value) in wanted {
+    for (resource, value) in resources(limits) {
         let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
         prlimit(Some(pid), resource, Rlimit { current: Some(value), maximum: Some(value) })?;
     }

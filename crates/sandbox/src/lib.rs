@@ -1,21 +1,29 @@
-//! One worker's jail: its own process group, a clean environment, limits that hold before its first instruction, and
-//! an end that leaves nothing behind.
+//! One worker's jail: namespaces with a root of its own, no privileges, a clean environment, limits that hold before its
+//! first instruction, and an end that leaves nothing behind.
 //!
-//! Limits come from control groups (version 1 or 2) where they can be written, otherwise from a watchdog over resident
+//! Isolation is what the machine allows (see [`Sandbox::lacking`]). Limits come from control groups (version 1 or 2) where they can be written, otherwise from a watchdog over resident
 //! memory, and always from resource limits. It knows nothing of HTTP, of Lambda or of the store.
 //! Keeps true: an [`Exit`] is published only after every process of the tree is gone and its control group is removed.
 
 mod groups;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[allow(unsafe_code)] // Nowhere else.
+mod isolated;
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[path = "isolated/absent.rs"]
+mod isolated;
 mod jailed;
 mod launch;
 mod processes;
 #[cfg(test)]
 mod tests;
 
+pub use isolated::View;
 pub use jailed::{Exit, Jailed};
 pub use launch::{Launch, Limits, Output};
 
 use groups::Groups;
+use isolated::Isolated;
 use launch::Gate;
 use std::io;
 use std::path::PathBuf;
@@ -41,23 +49,51 @@ pub enum SandboxError {
     },
 }
 
+/// How much isolation is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All of it, or nothing runs.
+    Strict,
+    /// What this machine allows.
+    #[default]
+    BestEffort,
+    /// Limits only.
+    None,
+}
+
 /// The place where jails are made; one for each cloud process.
 #[derive(Debug)]
 pub struct Sandbox {
     groups: Groups,
     gate: Gate,
+    isolated: Option<Isolated>,
+    lacking: Vec<&'static str>,
 }
 
 impl Sandbox {
     /// Looks at what this machine offers and clears what a predecessor that was killed left behind. What is not
-    /// available is done without; [`Sandbox::missing`] says what that is.
-    pub fn open() -> Self {
-        Self { groups: Groups::open(), gate: Gate::new() }
+    /// available is done without; [`Sandbox::missing`] and [`Sandbox::lacking`] say what that is.
+    pub fn open(isolation: Isolation) -> Self {
+        let (isolated, lacking) = match isolation {
+            Isolation::None => (None, Vec::new()),
+            _ => Isolated::open(),
+        };
+        Self { groups: Groups::open(), gate: Gate::new(), isolated, lacking }
     }
 
-    /// A sandbox without control groups: resource limits and the watchdog only.
+    /// A sandbox without control groups and isolation: resource limits and the watchdog only.
     pub fn plain() -> Self {
-        Self { groups: Groups::none(), gate: Gate::new() }
+        Self { groups: Groups::none(), gate: Gate::new(), isolated: None, lacking: Vec::new() }
+    }
+
+    /// Whether jails have a root of their own: [`Launch::view`] counts, and paths are those of the jail.
+    pub fn isolates(&self) -> bool {
+        self.isolated.is_some()
+    }
+
+    /// The layers of isolation that were asked for and that this machine does not allow, in words for a person.
+    pub fn lacking(&self) -> &[&'static str] {
+        &self.lacking
     }
 
     /// The limits for which no control group can be written, in words for a person: `memory`, `processes`, `cpu`.
@@ -70,7 +106,7 @@ impl Sandbox {
     /// # Errors
     /// When the system refuses the process or its control group. Nothing is left behind then.
     pub fn spawn(&self, launch: Launch) -> Result<Jailed, SandboxError> {
-        launch::spawn(&self.gate, &self.groups, launch)
+        launch::spawn(&self.gate, self.isolated.as_ref(), &self.groups, launch)
     }
 
     /// Removes the control group that held the jails. Call it when all of them have ended.
@@ -82,4 +118,10 @@ impl Sandbox {
     pub fn group_directories(&self) -> Vec<PathBuf> {
         self.groups.directories()
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -74,6 +74,12 @@ pub(crate) fn tree(root: u32, mark: &str) -> Vec<u32> {
     }
 }
 
+/// The first child of a process that has one thread.
+pub(crate) fn child(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// Resident memory of a process now, in bytes.
 pub(crate) fn resident(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();

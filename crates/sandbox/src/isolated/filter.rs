@@ -1,0 +1,138 @@
+//! Which system calls a jailed process may not make.
+//!
+//! A list of what is refused, not of what is allowed: functions bring programs of all kinds. What is on it has served to
+//! break out of containers, or has no use in one. All is refused with EPERM, as for want of a privilege; only `clone3`,
+//! whose flags a filter cannot see, is said not to exist, so that libraries use `clone`.
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare, SeccompCondition,
+    SeccompFilter, SeccompRule, TargetArch, sock_filter,
+};
+use std::collections::BTreeMap;
+
+/// Refused whatever the arguments are.
+const REFUSED: &[i64] = &[
+    libc::SYS_acct,
+    libc::SYS_add_key,
+    libc::SYS_adjtimex,
+    libc::SYS_bpf,
+    libc::SYS_chroot,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_fanotify_init,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+    libc::SYS_vhangup,
+];
+
+/// The flags of `clone` that make a namespace.
+const NAMESPACES: [i32; 7] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// The kinds of sockets that there are. Netlink tells the addresses of the machine.
+const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// The filters, in the order in which they are applied; `None` where this processor is not known.
+pub(super) fn programs() -> Option<Vec<BpfProgram>> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
+    let compile = |rules, action| -> Option<BpfProgram> {
+        SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).ok()?.try_into().ok()
+    };
+    let missing = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    let mut programs = vec![
+        compile(refused()?, SeccompAction::Errno(libc::EPERM.unsigned_abs()))?,
+        compile(missing, SeccompAction::Errno(libc::ENOSYS.unsigned_abs()))?,
+    ];
+    if cfg!(target_arch = "x86_64") {
+        programs.push(other_numbers());
+    }
+    Some(programs)
+}
+
+fn refused() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
+    let condition =
+        |argument, compare, value: i32| {
+            SeccompCondition::new(argument, Length::Dword, compare, u64::from(value.unsigned_abs())).ok()
+        };
+    let one_of = |conditions: Vec<Option<SeccompCondition>>| {
+        SeccompRule::new(conditions.into_iter().collect::<Option<Vec<_>>>()?).ok()
+    };
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let namespace = |flag: i32| {
+        let mask = u64::from(flag.unsigned_abs());
+        one_of(vec![condition(0, Compare::MaskedEq(mask), flag)])
+    };
+    rules.insert(libc::SYS_clone, NAMESPACES.into_iter().map(namespace).collect::<Option<_>>()?);
+    let raw = |domain| {
+        let kind = condition(1, Compare::MaskedEq(0xf), libc::SOCK_RAW);
+        one_of(vec![condition(0, Compare::Eq, domain), kind])
+    };
+    let unknown = one_of(SOCKETS.iter().map(|domain| condition(0, Compare::Ne, *domain)).collect());
+    rules.insert(libc::SYS_socket, vec![unknown?, raw(libc::AF_INET)?, raw(libc::AF_INET6)?]);
+    // Typing into a terminal for whoever reads from it.
+    let typing = condition(1, Compare::Eq, i32::try_from(libc::TIOCSTI).ok()?);
+    rules.insert(libc::SYS_ioctl, vec![one_of(vec![typing])?]);
+    Some(rules)
+}
+
+/// The processor's second set of numbers for the same calls, which no list above names: refused as a whole.
+fn other_numbers() -> BpfProgram {
+    const LOAD_NUMBER: u16 = 0x20;
+    const JUMP_IF_NOT_LESS: u16 = 0x35;
+    const RETURN: u16 = 0x06;
+    const REFUSE: u32 = 0x0005_0000 | libc::EPERM.unsigned_abs();
+    const ALLOW: u32 = 0x7fff_0000;
+    let line = |code, jt, jf, k| sock_filter { code, jt, jf, k };
+    vec![
+        line(LOAD_NUMBER, 0, 0, 0),
+        line(JUMP_IF_NOT_LESS, 0, 1, 0x4000_0000),
+        line(RETURN, 0, 0, REFUSE),
+        line(RETURN, 0, 0, ALLOW),
+    ]
+}

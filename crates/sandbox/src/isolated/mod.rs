@@ -1,0 +1,294 @@
+//! Jails with namespaces: what this machine allows, and how one is started.
+//!
+//! Two ways lead to the same jail. A privileged process mounts everything itself and then becomes a user that nobody
+//! else is. Another one does all of that within a user namespace, where the function stays the user that it was.
+//! Keeps true: when the thread that starts jails ends, by [`Isolated`]'s end or by this process's, every jail ends.
+
+mod child;
+mod filter;
+mod init;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use crate::groups::Group;
+use crate::launch::{Launch, Output};
+use child::{Orders, Powers};
+use plan::{Plan, Step};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitIdStatus, getrlimit, waitid};
+use seccompiler::BpfProgram;
+use std::ffi::CString;
+use std::io::{self, PipeReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+pub use plan::View;
+
+/// The users that functions are, where this process can choose: numbers that no system gives to anybody.
+const FIRST_USER: u32 = 0x7000_0000;
+const USERS: u32 = 0x1_0000;
+
+/// Descriptors below are the standard ones and the first process's.
+const FIRST_DESCRIPTOR: i32 = 10;
+
+/// Starts jails with namespaces.
+#[derive(Debug)]
+pub(crate) struct Isolated {
+    powers: Powers,
+    plan: Plan,
+    shared_steps: Arc<Vec<Step>>,
+    devices: Arc<Vec<(CString, CString)>>,
+    filters: Option<Arc<Vec<BpfProgram>>>,
+    init: Arc<OwnedFd>,
+    count: AtomicU32,
+    starter: Sender<Request>,
+}
+
+type Answer = io::Result<(OwnedFd, u32)>;
+
+struct Request {
+    orders: Orders,
+    answer: SyncSender<Answer>,
+}
+
+/// A jail's first process, as seen from outside.
+#[derive(Debug)]
+pub(crate) struct First {
+    descriptor: OwnedFd,
+    status: PipeReader,
+    /// Its process number.
+    pub(crate) pid: u32,
+}
+
+impl Isolated {
+    /// Tries what this machine allows. Gives also what is missing, in words for a person.
+    pub(crate) fn open() -> (Option<Self>, Vec<&'static str>) {
+        let may_choose_users = rustix::process::geteuid().is_root()
+            && ["/proc/self/uid_map", "/proc/self/gid_map"].iter().all(|it| maps_our_users(it));
+        let powers = |privileged, users| Powers { privileged, users, network: false };
+        let ways = if may_choose_users {
+            vec![powers(true, true), powers(true, false), powers(false, true)]
+        } else {
+            vec![powers(false, true)]
+        };
+        for powers in ways {
+            match Self::with(powers).and_then(|it| it.probe().map(|()| it)) {
+                Ok(isolated) => {
+                    let mut missing = Vec::new();
+                    if !powers.users {
+                        missing.push("user namespaces");
+                    }
+                    if isolated.filters.is_none() {
+                        missing.push("system call filters");
+                    }
+                    return (Some(isolated), missing);
+                }
+                Err(error) => tracing::debug!(error = %crate::chain(&error), "no isolation with {powers:?}"),
+            }
+        }
+        (None, vec!["namespaces"])
+    }
+
+    fn with(powers: Powers) -> io::Result<Self> {
+        let plan = Plan::of_host()?;
+        let device = |path: &&str| Ok((plan::text(path)?, plan::inside(Path::new(path))?));
+        let devices = plan::DEVICES.iter().filter(|it| Path::new(it).exists()).map(device);
+        let (starter, requests) = channel();
+        std::thread::Builder::new().name("aloft-sandbox".to_owned()).spawn(move || serve(&requests))?;
+        Ok(Self {
+            powers,
+            shared_steps: Arc::new(plan.steps.clone()),
+            plan: Plan { steps: Vec::new(), ..plan },
+            devices: Arc::new(devices.collect::<io::Result<_>>()?),
+            filters: filter::programs().map(Arc::new),
+            init: Arc::new(high(init::program()?)?),
+            count: AtomicU32::new(0),
+            starter,
+        })
+    }
+
+    /// Whether a program really runs.
+    fn probe(&self) -> io::Result<()> {
+        let launch = Launch::probe();
+        let view = View {
+            code: "/usr".into(),
+            layers: Vec::new(),
+            runtime: "/usr".into(),
+            interpreter: None,
+            temporary_mb: 1,
+        };
+        let (first, _) = self.start(&launch, &view, None)?;
+        let status = first.collect(WaitIdOptions::EXITED)?;
+        match status {
+            Some(status) if status.success() => Ok(()),
+            status => Err(io::Error::other(format!("the probe ended with {status:?}"))),
+        }
+    }
+
+    /// Starts a jail.
+    pub(crate) fn start(
+        &self,
+        launch: &Launch,
+        view: &View,
+        group: Option<&Group>,
+    ) -> io::Result<(First, Option<PipeReader>)> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed) % USERS;
+        let (user, of_group) = if self.powers.privileged {
+            (FIRST_USER + number, FIRST_USER + number)
+        } else {
+            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+        };
+        let (output, standard) = self.standard(launch.output, user, of_group)?;
+        let (status, status_writer) = io::pipe()?;
+        let mut plan = self.plan.clone();
+        plan.view(view)?;
+        let variable = |(name, value): (&String, &String)| plan::text(format!("{name}={value}"));
+        let program = plan::text(launch.program.as_os_str().as_bytes())?;
+        let arguments = launch.arguments.iter().map(|it| plan::text(it.as_bytes()));
+        let memberships = group.map(Group::memberships).transpose()?.unwrap_or_default();
+        let orders = Orders {
+            powers: self.powers,
+            user,
+            group: of_group,
+            shared_steps: self.shared_steps.clone(),
+            steps: plan.steps,
+            devices: self.devices.clone(),
+            temporary_options: plan::text(format!(
+                "mode=1777,size={}m,nr_inodes={}",
+                view.temporary_mb.max(1),
+                (u64::from(view.temporary_mb) * 256).max(4096)
+            ))?,
+            filters: self.filters.clone(),
+            user_map: plan::text(format!("{} {user} 1", plan::USER))?,
+            group_map: plan::text(format!("{} {of_group} 1", plan::GROUP))?,
+            directory: plan::text(launch.directory.as_os_str().as_bytes())?,
+            arguments: [Ok(program.clone())].into_iter().chain(arguments).collect::<io::Result<_>>()?,
+            program,
+            environment: launch.environment.iter().map(variable).collect::<io::Result<_>>()?,
+            limits: limits(launch),
+            memberships: memberships.into_iter().map(|it| high(it.into())).collect::<io::Result<_>>()?,
+            standard,
+            status: high(status_writer.into())?,
+            init: self.init.clone(),
+        };
+        let (answer, answered) = sync_channel(1);
+        let gone = || io::Error::other("the thread that starts jails has ended");
+        self.starter.send(Request { orders, answer }).map_err(|_| gone())?;
+        let (descriptor, pid) = answered.recv().map_err(|_| gone())??;
+        Ok((First { descriptor, status, pid }, output))
+    }
+
+    fn standard(
+        &self,
+        output: Output,
+        user: u32,
+        group: u32,
+    ) -> io::Result<(Option<PipeReader>, [OwnedFd; 3])> {
+        let input = high(std::fs::File::open("/dev/null")?.into())?;
+        Ok(match output {
+            Output::Inherited => {
+                let own = |descriptor: &dyn AsFd| -> io::Result<OwnedFd> {
+                    Ok(rustix::io::fcntl_dupfd_cloexec(descriptor.as_fd(), FIRST_DESCRIPTOR)?)
+                };
+                (None, [input, own(&io::stdout())?, own(&io::stderr())?])
+            }
+            Output::Piped => {
+                let (reader, writer) = io::pipe()?;
+                if self.powers.privileged {
+                    // So that the function may open it again by the name `/dev/stdout`.
+                    let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
+                    rustix::fs::fchown(&writer, Some(user), Some(group))?;
+                }
+                let second = high(writer.try_clone()?.into())?;
+                (Some(reader), [input, high(writer.into())?, second])
+            }
+        })
+    }
+}
+
+/// Starts what is asked for, until nobody can ask any more.
+fn serve(requests: &Receiver<Request>) {
+    child::block_signals();
+    for Request { orders, answer } in requests {
+        let _ = answer.send(child::start(&orders).map_err(io::Error::other));
+    }
+}
+
+impl First {
+    /// How the jail ended, if it has (or when it does, without [`WaitIdOptions::NOHANG`]). Once.
+    fn collect(&self, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
+        let Some(own) = wait_with(&self.descriptor, options)? else { return Ok(None) };
+        // What the program came to. Nothing is there when the first process was killed, and that is how it ended then.
+        let mut bytes = [0; 4];
+        let mut status = &self.status;
+        Ok(Some(match status.read_exact(&mut bytes) {
+            Ok(()) => ExitStatus::from_raw(i32::from_ne_bytes(bytes)),
+            Err(_) => own,
+        }))
+    }
+
+    /// Kills the first process, and by that all.
+    pub(crate) fn kill(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.descriptor, rustix::process::Signal::KILL);
+    }
+
+    /// Waits until nothing of the jail runs any more.
+    pub(crate) async fn wait(&self) -> io::Result<ExitStatus> {
+        let descriptor = self.descriptor.try_clone()?;
+        // SAFETY: an `OwnedFd` stays the same open descriptor until it is dropped, here with its registration.
+        let readable = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? };
+        loop {
+            let mut guard = readable.readable().await?;
+            if let Some(status) = self.collect(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)? {
+                return Ok(status);
+            }
+            guard.clear_ready();
+        }
+    }
+}
+
+/// Waits for a first process that could not become what it should.
+fn wait(descriptor: &OwnedFd) -> io::Result<Option<ExitStatus>> {
+    wait_with(descriptor, WaitIdOptions::EXITED)
+}
+
+fn wait_with(descriptor: &OwnedFd, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
+    let status = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(descriptor.as_fd()), options))?;
+    let raw = |status: WaitIdStatus| {
+        let signal = status.terminating_signal().unwrap_or(0);
+        status.exit_status().map_or(signal, |code| code << 8)
+    };
+    Ok(status.map(|status| ExitStatus::from_raw(raw(status))))
+}
+
+/// Moves a descriptor out of the way of those that a jail begins with.
+fn high(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST_DESCRIPTOR)?)
+}
+
+fn limits(launch: &Launch) -> Vec<(Resource, Rlimit)> {
+    let limit = |(resource, value): (Resource, u64)| {
+        let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
+        (resource, Rlimit { current: Some(value), maximum: Some(value) })
+    };
+    crate::launch::resources(&launch.limits).map(limit).to_vec()
+}
+
+/// Whether a map of identifiers, of this process's own namespace, has the numbers that we give to functions.
+fn maps_our_users(path: &str) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(|it| it.parse::<u64>().unwrap_or(0));
+        let (first, _, count) = (numbers.next(), numbers.next(), numbers.next());
+        let (first, count) = (first.unwrap_or(0), count.unwrap_or(0));
+        first <= u64::from(FIRST_USER) && first + count >= u64::from(FIRST_USER + USERS)
+    })
+}

@@ -1,0 +1,161 @@
+//! What programs see and may do in a jail with namespaces. On a machine without them there is nothing to see.
+
+use super::View;
+use crate::{Exit, Isolation, Launch, Limits, Output, Sandbox};
+use aloft_base::ByteSize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Directories to look at, and a sandbox, if this machine isolates.
+struct Bench {
+    sandbox: Sandbox,
+    directory: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Option<Self> {
+        let sandbox = Sandbox::open(Isolation::BestEffort);
+        if !sandbox.isolates() {
+            return None;
+        }
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("aloft-isolated-{}-{count}", std::process::id()));
+        for (path, text) in [
+            ("code/index.txt", "code"),
+            ("one/both.txt", "one"),
+            ("one/only.txt", "one"),
+            ("two/both.txt", "two"),
+            ("runtime/bootstrap.txt", "runtime"),
+            ("secret/secret.txt", "secret"),
+        ] {
+            let path = directory.join(path);
+            std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+            std::fs::write(path, text).expect("a file");
+        }
+        Some(Self { sandbox, directory })
+    }
+
+    fn launch(&self, program: &str, arguments: &[&str]) -> Launch {
+        let name = format!("isolated-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let at = |name: &str| self.directory.join(name);
+        Launch {
+            mark: format!("MARK={name}"),
+            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            name,
+            program: program.into(),
+            arguments: arguments.iter().map(Into::into).collect(),
+            directory: "/var/task".into(),
+            view: Some(View {
+                code: at("code"),
+                layers: vec![at("one"), at("two")],
+                runtime: at("runtime"),
+                interpreter: None,
+                temporary_mb: 2,
+            }),
+            limits: Limits {
+                memory: ByteSize::mebibytes(64),
+                processes: 32,
+                open_files: 64,
+                file_size: ByteSize::mebibytes(64),
+            },
+            output: Output::Piped,
+        }
+    }
+
+    async fn run(&self, script: &str) -> (String, Exit) {
+        let jailed = self.sandbox.spawn(self.launch("/bin/sh", &["-c", script])).expect("it starts");
+        let mut pipe = jailed.take_output().expect("a pipe");
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).map(|_| text)
+        });
+        let exit = jailed.wait().await;
+        (reading.await.expect("the reader ends").expect("text"), exit)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.sandbox.close();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[tokio::test]
+async fn what_is_seen() {
+    let Some(bench) = Bench::new() else { return };
+    let check = async |script: &str, expected: &str| {
+        let (text, _) = bench.run(script).await;
+        assert_eq!(text.trim(), expected, "{script}");
+    };
+    check("id -u; id -g; id -un; hostname; pwd", "993\n990\nsbx_user1051\naloft\n/var/task").await;
+    check("cat index.txt /var/runtime/bootstrap.txt /opt/both.txt /opt/only.txt", "coderuntimetwoone").await;
+    check(&format!("ls {} 2>&1", bench.directory.display()), &format!("ls: cannot access '{}': No such file or directory", bench.directory.display())).await;
+    check("for p in /proc/[0-9]*; do echo ${p#/proc/}; done | sort -n | head -2", "1\n2").await;
+    check("ls /home /root /var/lib /run /sys /boot 2>&1 | grep -vc 'No such file'", "0").await;
+    check("ls /dev", "fd\nfull\nnull\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero").await;
+    check("for f in / /usr /etc /etc/passwd /var/task /opt /var/runtime /dev /proc/sys/kernel/hostname; do test -w $f && echo $f; done; echo x > /tmp/x; cat /tmp/x; ls /tmp", "x\nx").await;
+    check("grep -e ^Cap -e ^NoNew -e ^Seccomp: -e ^Groups /proc/self/status | tr -d ' \t'", "Groups:\nCapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2").await;
+    check("ls /proc/self/fd | tr '\n' ' '; readlink /proc/self/fd/0; ls -l /proc/1/fd /proc/1/environ /proc/1/mem 2>&1 | grep -c -i denied; echo out > /dev/stdout", "0 1 2 3 /dev/null\n1\nout").await;
+    check("dd if=/dev/zero of=/tmp/full bs=64k count=64 2>&1 | grep -o 'No space left on device'; stat -c %s /tmp/full", "No space left on device\n2097152").await;
+    check("head -c 4 /dev/zero | wc -c; head -c 8 /dev/urandom | wc -c; echo lost > /dev/null", "4\n8").await;
+    check("(true & true & true &); sleep 0.05; ps -e -o stat= | grep -c Z", "0").await;
+}
+
+/// Ends are told as they were, though another process stands between.
+#[tokio::test]
+async fn endings() {
+    use std::os::unix::process::ExitStatusExt;
+    let Some(bench) = Bench::new() else { return };
+    let check = async |script: &str, code: Option<i32>, signal: Option<i32>| {
+        let (_, exit) = bench.run(script).await;
+        let status = exit.status.expect("a status");
+        assert_eq!((status.code(), status.signal()), (code, signal), "{script}");
+    };
+    check("exit 0", Some(0), None).await;
+    check("exit 137", Some(137), None).await;
+    check("kill -SEGV $$", None, Some(11)).await;
+    check("kill -TERM $$", None, Some(15)).await;
+    check("kill -KILL 1; kill -TERM 1; exit 3", Some(3), None).await;
+    check("setsid sleep 60 & exit 4", Some(4), None).await;
+    let (_, exit) = bench.run("exec python3 -c 'a = [bytearray(b\"x\" * 1048576) for _ in range(400)]'").await;
+    assert!(exit.out_of_memory, "{exit:?}");
+
+    let jailed = bench.sandbox.spawn(bench.launch("/bin/sh", &["-c", "setsid sleep 60 & sleep 60"]));
+    let jailed = jailed.expect("it starts");
+    assert_eq!(jailed.kill().await.status.and_then(|it| it.signal()), Some(9));
+    let absent = bench.sandbox.spawn(bench.launch("/no/such/program", &[])).expect_err("it is not there");
+    let source = std::error::Error::source(&absent).expect("a source");
+    assert_eq!(crate::chain(source), "cannot run the program: No such file or directory (os error 2)");
+}
+
+/// Starting and ending leaves nothing; prints what it takes.
+#[tokio::test]
+async fn nothing_is_left() {
+    let Some(bench) = Bench::new() else { return };
+    bench.run("exit 0").await;
+    let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default().lines().count();
+    let mut took = Vec::new();
+    for _ in 0..50 {
+        let began = Instant::now();
+        let jailed = bench.sandbox.spawn(bench.launch("/bin/true", &[])).expect("it starts");
+        took.push(began.elapsed());
+        jailed.wait().await;
+    }
+    let before = mounts();
+    bench.run("exit 0").await;
+    assert_eq!(mounts(), before);
+    took.sort();
+    eprintln!("a jail starts in {:?} (middle), {:?} (best)", took[25], took[0]);
+    for directory in bench.sandbox.group_directories() {
+        let children = std::fs::read_dir(directory).expect("it is there").flatten();
+        assert_eq!(children.filter(|it| it.path().is_dir()).count(), 0);
+    }
+    let _ = count;
+}
