@@ -120,6 +120,18 @@ pub struct CloudStart {
     /// How many seconds a warm execution environment waits for another request
     #[arg(long, default_value_t = 300)]
     pub idle_seconds: u64,
+    /// How functions are kept apart: `strict` starts only where all of it is possible
+    #[arg(long, value_enum, default_value_t)]
+    pub isolation: Isolation,
+}
+
+/// How functions are kept apart.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    Strict,
+    #[default]
+    BestEffort,
+    None,
 }
 
 #[derive(Args, Debug, Default)]

@@ -3,6 +3,7 @@
 use crate::http::Listener;
 use crate::{Context, Input, Reply, Service, ServiceError, identity, timers};
 use aloft_base::{AccountId, Clock, Ids, Region};
+use aloft_sandbox::Isolation;
 use aloft_store::{Store, StoreError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub struct Options {
     pub environment_idle: Duration,
     /// The most execution environments at once.
     pub max_environments: usize,
+    /// How functions are kept apart.
+    pub isolation: Isolation,
 }
 
 impl Default for Options {
@@ -54,6 +57,7 @@ impl Default for Options {
             max_connections: 2048,
             environment_idle: Duration::from_secs(300),
             max_environments: 200,
+            isolation: Isolation::BestEffort,
         }
     }
 }

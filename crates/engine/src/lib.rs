@@ -13,6 +13,7 @@ mod resource;
 mod service;
 pub mod timers;
 
+pub use aloft_sandbox::Isolation;
 pub use aloft_wire::{Input, ServiceError};
 pub use context::{Context, Principal};
 pub use engine::{Engine, Options, StartError};

@@ -88,7 +88,8 @@ impl Jailed {
             Process::Gated(..) => root,
             Process::Isolated(_) => processes::child(root).unwrap_or(root),
         };
-        let shared = Arc::new(Shared { root, pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
+        let shared =
+            Arc::new(Shared { root, pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
         let (sender, exit) = watch::channel(None);
         let (watched, limits) = (shared.clone(), limits.clone());
         tokio::spawn(async move {

@@ -1,11 +1,12 @@
 //! Measures what an invocation costs besides the handler: cold, and warm, for each language that is installed.
 //!
-//! `cargo run --release -p aloft-worker --example warm_overhead`. It prints wall time and the processor time of this
+//! `cargo run --release -p aloft-worker --example warm_overhead [-- none]` (without isolation). It prints wall time and the processor time of this
 //! process and of the function's, per invocation. Numbers, not a test: nothing is compared.
 
 use aloft_base::{AccountId, Clock, Ids, Region};
 use aloft_worker::{
-    FunctionSpec, Invocation, LogLine, LogSink, Outcome, TemporaryCredentials, Workers, WorkersOptions,
+    FunctionSpec, Invocation, Isolation, LogLine, LogSink, Outcome, TemporaryCredentials, Workers,
+    WorkersOptions,
 };
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -33,6 +34,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         idle_timeout: Duration::from_secs(600),
         max_environments: 10,
         memory_budget_mb: 4096,
+        isolation: if std::env::args().any(|it| it == "none") {
+            Isolation::None
+        } else {
+            Isolation::BestEffort
+        },
         logs: Arc::new(Ignored),
         credentials: Arc::new(|_| TemporaryCredentials::default()),
     });

@@ -6,6 +6,7 @@
 use crate::exchange::{Exchange, Initialized};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
 use crate::logs::{Destination, Logs};
+use crate::places::Places;
 use crate::report;
 use crate::runtime_api;
 use crate::runtimes::{self, Installed, RUNTIMES, Start};
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +55,8 @@ impl Setting {
             let directory = self.runtime_directory(runtime.name());
             builder.create(&directory)?;
             runtime.install(&directory)?;
+            // A jailed function is somebody else, and reads it nonetheless.
+            readable(&directory)?;
         }
         Ok(())
     }
@@ -75,7 +78,8 @@ impl Setting {
         let (setting, spec) = (self.clone(), spec.clone());
         let planned = tokio::task::spawn_blocking(move || {
             let runtime = runtimes::find(&spec.runtime)?;
-            runtime.start(&spec, &setting.runtime_directory(runtime.name()), &setting.installed)
+            let directory = setting.runtime_directory(runtime.name());
+            runtime.start(&spec, &directory, &setting.installed)
         });
         planned.await.map_err(io::Error::other)?
     }
@@ -135,10 +139,14 @@ impl Environment {
         let started = Instant::now();
         let id = setting.ids.hex(16);
         let directory = setting.directory.join("environments").join(&id);
-        let temporary = directory.join("tmp");
-        DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
-        let launched =
-            Self::launch(setting, spec, start, stream, credentials, inherit, &id, &temporary).await;
+        let places = if setting.sandbox.isolates() {
+            Places::of_jail(spec, start)
+        } else {
+            let temporary = directory.join("tmp");
+            DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
+            Places::of_host(spec, start, &temporary)
+        };
+        let launched = Self::launch(setting, spec, places, stream, credentials, inherit, &id).await;
         let (jailed, logs, listener) = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
@@ -165,32 +173,31 @@ impl Environment {
     async fn launch(
         setting: &Setting,
         spec: &Arc<FunctionSpec>,
-        start: &Start,
+        places: Places,
         stream: &str,
         credentials: Option<&TemporaryCredentials>,
         inherit: &BTreeMap<String, String>,
         id: &str,
-        temporary: &Path,
     ) -> Result<(Jailed, Arc<Logs>, TcpListener), InvokeError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let runtime_api = listener.local_addr()?.to_string();
         let surroundings = Surroundings {
             runtime_api: &runtime_api,
             log_stream: stream,
-            temporary,
             endpoint_url: setting.endpoint_url.as_deref(),
             credentials,
         };
-        let mut environment = variables(spec, start, &surroundings);
+        let mut environment = variables(spec, &places, &surroundings);
         environment.extend(inherit.iter().map(|(name, value)| (name.clone(), value.clone())));
         let jailed = setting.sandbox.spawn(Launch {
             name: id.to_owned(),
-            program: start.program.clone(),
-            arguments: start.arguments.clone(),
+            program: places.start.program,
+            arguments: places.start.arguments,
             environment,
             // Nobody else listens there.
             mark: format!("AWS_LAMBDA_RUNTIME_API={runtime_api}"),
-            directory: spec.code_directory.clone(),
+            directory: places.code,
+            view: places.view,
             limits: Limits {
                 memory: ByteSize::mebibytes(u64::from(spec.memory_mb)),
                 processes: PROCESSES,
@@ -270,9 +277,17 @@ impl Environment {
     }
 }
 
+/// Lets everybody read a directory and the files in it, whatever this process's mask is.
+pub(crate) fn readable(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(directory)? {
+        fs::set_permissions(entry?.path(), fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
 /// Removes a tree, also where the function took the permission away from its directories.
 fn remove(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     let first = fs::remove_dir_all(directory);
     match &first {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}

@@ -38,7 +38,7 @@ pub struct FunctionSpec {
     pub role_arn: String,
     /// The CloudWatch log group.
     pub log_group: String,
-    /// The size of `/tmp` in MB. For now: the largest file that may be written.
+    /// The size of `/tmp` in MB. Without isolation: the largest file that may be written.
     pub ephemeral_storage_mb: u32,
 }
 

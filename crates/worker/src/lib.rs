@@ -13,6 +13,7 @@ mod function;
 mod invocation;
 mod logs;
 mod once;
+mod places;
 mod pool;
 mod report;
 mod runtime_api;
@@ -23,13 +24,14 @@ mod unpack;
 mod variables;
 mod workers;
 
+pub use aloft_sandbox::Isolation;
 pub use function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
 };
 pub use once::run_once;
 pub use pool::{EnvironmentState, EnvironmentStatus, Status};
 pub use unpack::{UnpackError, UnpackLimits, unpack};
-pub use workers::{Workers, WorkersOptions};
+pub use workers::{Workers, WorkersOptions, lacking};
 
 /// The largest answer of a buffered invocation, in bytes: 6 MB and 100 bytes, as Lambda measures it.
 pub const RESPONSE_LIMIT: usize = 6 * 1024 * 1024 + 100;

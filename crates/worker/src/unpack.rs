@@ -82,7 +82,7 @@ struct Entry {
 }
 
 /// Unpacks `zip` into the directory `into`, which must not exist or be empty. Permissions are kept, but for the bits
-/// that change the user. It blocks.
+/// that change the user; everybody may read. It blocks.
 ///
 /// # Errors
 /// See [`UnpackError`]. `into` is removed then.
@@ -200,7 +200,9 @@ fn write(
         }
         // One byte more than announced tells a lie.
         let most = entry.size.min(left);
-        let mode = 0o600 | if entry.mode == 0 { 0o644 } else { entry.mode & 0o777 };
+        // Everybody may read, since a jailed function is somebody else; who else may look is up to the directories above.
+        let everybody = if entry.mode & 0o100 == 0 { 0o644 } else { 0o755 };
+        let mode = everybody | entry.mode & 0o777;
         let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
         let mut output = opened.map_err(|source| write_error(&path, source))?;
         let copied = copy(&mut file.by_ref().take(most + 1), &mut output, &path)?;
@@ -219,7 +221,7 @@ fn write(
     }
     for entry in entries.iter().filter(|it| it.kind == Kind::Directory && it.mode & 0o777 != 0) {
         let path = into.join(&entry.path);
-        let mode = fs::Permissions::from_mode(0o700 | entry.mode & 0o777);
+        let mode = fs::Permissions::from_mode(0o755 | entry.mode & 0o777);
         fs::set_permissions(&path, mode).map_err(|source| write_error(&path, source))?;
     }
     Ok(())

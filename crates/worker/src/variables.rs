@@ -4,9 +4,8 @@
 //! of this process's own environment is in any of them.
 
 use crate::function::{FunctionSpec, TemporaryCredentials};
-use crate::runtimes::Start;
+use crate::places::Places;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// What differs between two environments of one function.
 #[derive(Debug)]
@@ -14,8 +13,6 @@ pub(crate) struct Surroundings<'a> {
     /// `host:port` of the Runtime API.
     pub(crate) runtime_api: &'a str,
     pub(crate) log_stream: &'a str,
-    /// The private directory for temporary files.
-    pub(crate) temporary: &'a Path,
     /// Where the SDKs are to call; `None` leaves them to AWS.
     pub(crate) endpoint_url: Option<&'a str>,
     pub(crate) credentials: Option<&'a TemporaryCredentials>,
@@ -24,16 +21,17 @@ pub(crate) struct Surroundings<'a> {
 /// The whole environment of a function's process.
 pub(crate) fn variables(
     spec: &FunctionSpec,
-    start: &Start,
+    places: &Places,
     surroundings: &Surroundings<'_>,
 ) -> BTreeMap<String, String> {
-    let code = spec.code_directory.to_string_lossy();
-    let temporary = surroundings.temporary.to_string_lossy();
+    let start = &places.start;
+    let code = places.code.to_string_lossy();
+    let temporary = places.temporary.to_string_lossy();
     let mut libraries = vec![code.to_string(), format!("{code}/lib")];
     let mut programs: Vec<String> =
         start.program.parent().map(|it| it.to_string_lossy().into()).into_iter().collect();
     programs.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
-    for layer in spec.layer_directories.iter().rev().map(|it| it.to_string_lossy()) {
+    for layer in places.layers.iter().map(|it| it.to_string_lossy()) {
         libraries.push(format!("{layer}/lib"));
         programs.push(format!("{layer}/bin"));
     }

@@ -13,7 +13,7 @@ use crate::pool::{Budget, Pool, Status};
 use crate::report;
 use crate::runtimes::Installed;
 use aloft_base::{AccountId, Clock, Ids, Region};
-use aloft_sandbox::{Output, Sandbox};
+use aloft_sandbox::{Isolation, Output, Sandbox};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -46,10 +46,22 @@ pub struct WorkersOptions {
     pub max_environments: usize,
     /// How much memory they may have together, in MB. An environment counts with what it was seen to use.
     pub memory_budget_mb: u64,
+    /// How functions are kept apart. With [`Isolation::Strict`] nothing runs where a layer is missing; ask [`lacking`]
+    /// before.
+    pub isolation: Isolation,
     /// Where log lines go.
     pub logs: Arc<dyn LogSink>,
     /// What functions sign with; asked when an environment starts.
     pub credentials: Arc<Credentials>,
+}
+
+/// The layers of isolation and limits that this machine does not allow, in words for a person. It tries them, which takes
+/// some milliseconds.
+pub fn lacking() -> Vec<&'static str> {
+    let sandbox = Sandbox::open(Isolation::Strict);
+    let lacking = [sandbox.lacking(), &sandbox.missing()].concat();
+    sandbox.close();
+    lacking
 }
 
 /// Runs functions. See the crate's documentation.
@@ -57,6 +69,8 @@ pub struct Workers(Arc<Inner>);
 
 struct Inner {
     setting: Arc<Setting>,
+    /// Strict isolation was asked for, and is not to be had.
+    refused: bool,
     init_limit: Duration,
     idle_timeout: Duration,
     budget: Budget,
@@ -77,7 +91,13 @@ impl Workers {
 
     /// With another limit than Lambda's for the initialisation.
     pub(crate) fn start_with(options: WorkersOptions, init_limit: Duration) -> Arc<Self> {
-        let sandbox = Sandbox::open();
+        let sandbox = Sandbox::open(options.isolation);
+        let lacking = sandbox.lacking().join(", ");
+        if !lacking.is_empty() {
+            tracing::warn!("functions are not fully isolated, this machine does not allow: {lacking}");
+        }
+        let refused =
+            options.isolation == Isolation::Strict && !(lacking.is_empty() && sandbox.missing().is_empty());
         let missing = sandbox.missing();
         if !missing.is_empty() {
             tracing::warn!(
@@ -100,6 +120,7 @@ impl Workers {
         }
         let inner = Arc::new(Inner {
             setting: Arc::new(setting),
+            refused,
             init_limit,
             idle_timeout: options.idle_timeout,
             budget: Budget { environments: options.max_environments, memory_mb: options.memory_budget_mb },
@@ -123,6 +144,9 @@ impl Workers {
         spec: Arc<FunctionSpec>,
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
+        if self.0.refused {
+            return Err(io::Error::other("strict isolation is not possible on this machine").into());
+        }
         let inner = self.0.clone();
         tokio::spawn(async move { inner.drive(spec, invocation).await }).await.map_err(io::Error::other)?
     }
@@ -137,6 +161,17 @@ impl Workers {
     /// It happens by itself, about once a second and at each jump of the clock.
     pub async fn sweep(&self) {
         self.0.sweep().await;
+    }
+
+    /// Whether functions have a root of their own.
+    pub fn isolates(&self) -> bool {
+        self.0.setting.sandbox.isolates()
+    }
+
+    /// Whether the kernel limits how many processes a function has.
+    #[cfg(test)]
+    pub(crate) fn limits_processes(&self) -> bool {
+        !self.0.setting.sandbox.missing().contains(&"processes")
     }
 
     /// What there is.

@@ -1,13 +1,14 @@
 //! `aloft cloud`: start, stop, status, reset.
 
-use crate::cli::{Cloud, CloudStart};
+use crate::cli::{Cloud, CloudStart, Isolation as Asked};
 use crate::cloud::{self, Running};
 use crate::failure::Mistakes;
 use crate::terminal::Terminal;
 use aloft_base::{Clock, Ids};
-use aloft_engine::{Engine, Options, StartError};
+use aloft_engine::{Engine, Isolation, Options, StartError};
 use aloft_store::{Store, StoreError};
 use anyhow::Context;
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +44,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         // No signal of the terminal that started it shall reach it.
         rustix::process::setsid().context("cannot leave the terminal")?;
     }
+    let isolation = isolation(options.isolation)?;
     // Before anything can be recorded that a signal should remove.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let data = options.data.clone().unwrap_or_else(|| cloud::home().join("cloud"));
@@ -60,6 +62,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         runtimes: cloud::runtimes(),
         require_credentials: !options.host.is_loopback(),
         environment_idle: Duration::from_secs(options.idle_seconds),
+        isolation,
         ..Options::default()
     };
     let engine =
@@ -90,6 +93,8 @@ fn arguments(options: &CloudStart) -> Vec<String> {
         format!("--host={}", options.host),
         format!("--idle-seconds={}", options.idle_seconds),
     ];
+    let isolation = options.isolation.to_possible_value();
+    arguments.extend(isolation.map(|it| format!("--isolation={}", it.get_name())));
     // The cloud's process has another working directory.
     arguments.extend(
         options
@@ -100,6 +105,24 @@ fn arguments(options: &CloudStart) -> Vec<String> {
     );
     arguments.extend(options.ephemeral.then(|| "--ephemeral".to_owned()));
     arguments
+}
+
+/// What was asked for, unless this machine cannot give it.
+fn isolation(asked: Asked) -> anyhow::Result<Isolation> {
+    let isolation = match asked {
+        Asked::Strict => Isolation::Strict,
+        Asked::BestEffort => Isolation::BestEffort,
+        Asked::None => Isolation::None,
+    };
+    let lacking = if asked == Asked::Strict { aloft_worker::lacking() } else { Vec::new() };
+    if lacking.is_empty() {
+        return Ok(isolation);
+    }
+    Err(Mistakes::plain(
+        "CLOUD_NOT_ISOLATED",
+        format!("this machine does not allow functions all isolation: {} missing", lacking.join(", ")),
+        "start it as root, outside of containers, or take what there is with --isolation best-effort",
+    ))
 }
 
 fn explain_start(error: &StartError) -> anyhow::Error {

@@ -361,8 +361,7 @@ fn drop_privileges(orders: &Orders, own: &OwnedFd) -> rustix::io::Result<()> {
     use rustix::thread::{clear_ambient_capability_set, set_capabilities};
     if orders.powers.privileged {
         drop_bounds();
-        let (user, group) =
-            (rustix::fs::Uid::from_raw(orders.user), rustix::fs::Gid::from_raw(orders.group));
+        let (user, group) = (rustix::fs::Uid::from_raw(orders.user), rustix::fs::Gid::from_raw(orders.group));
         rustix::thread::set_thread_groups(&[])?;
         rustix::thread::set_thread_res_gid(group, group, group)?;
         rustix::thread::set_thread_res_uid(user, user, user)?;

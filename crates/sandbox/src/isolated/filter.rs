@@ -96,10 +96,9 @@ pub(super) fn programs() -> Option<Vec<BpfProgram>> {
 }
 
 fn refused() -> Option<BTreeMap<i64, Vec<SeccompRule>>> {
-    let condition =
-        |argument, compare, value: i32| {
-            SeccompCondition::new(argument, Length::Dword, compare, u64::from(value.unsigned_abs())).ok()
-        };
+    let condition = |argument, compare, value: i32| {
+        SeccompCondition::new(argument, Length::Dword, compare, u64::from(value.unsigned_abs())).ok()
+    };
     let one_of = |conditions: Vec<Option<SeccompCondition>>| {
         SeccompRule::new(conditions.into_iter().collect::<Option<Vec<_>>>()?).ok()
     };

@@ -80,7 +80,9 @@ impl Isolated {
             vec![powers(false, true)]
         };
         for powers in ways {
-            match Self::with(powers).and_then(|it| it.probe().map(|()| it)) {
+            let attempt = || Self::with(powers).and_then(|it| it.probe().map(|()| it));
+            // Once more, since a child that another thread is just starting may hold the first process's file.
+            match attempt().or_else(|_| attempt()) {
                 Ok(isolated) => {
                     let mut missing = Vec::new();
                     if !powers.users {

@@ -117,10 +117,8 @@ impl Plan {
         self.bind(&view.code, Path::new("/var/task"))?;
         self.bind(&view.runtime, Path::new("/var/runtime"))?;
         let prefixes = view.interpreter.as_deref().map(prefixes).unwrap_or_default();
-        let prefixes: Vec<PathBuf> = prefixes
-            .into_iter()
-            .filter(|it| !self.bound.iter().any(|bound| it.starts_with(bound)))
-            .collect();
+        let prefixes: Vec<PathBuf> =
+            prefixes.into_iter().filter(|it| !self.bound.iter().any(|bound| it.starts_with(bound))).collect();
         if !view.layers.is_empty() {
             // Below the layers lies what makes room for an interpreter that is installed in `/opt`.
             self.directory(Path::new("/.opt"))?;
@@ -203,7 +201,9 @@ fn prefixes(interpreter: &Path) -> Vec<PathBuf> {
         let prefix = path.parent().filter(|it| it.ends_with("bin")).and_then(Path::parent);
         let is_own = |it: &&Path| {
             let depth = it.components().filter(|part| matches!(part, Component::Normal(_))).count();
-            depth > 1 && !home.as_ref().is_some_and(|home| home.starts_with(it)) && it.parent() != Some(Path::new("/home"))
+            depth > 1
+                && !home.as_ref().is_some_and(|home| home.starts_with(it))
+                && it.parent() != Some(Path::new("/home"))
         };
         let path = prefix.filter(is_own).map(Path::to_owned).unwrap_or(path);
         if !found.iter().any(|it| path.starts_with(it)) {

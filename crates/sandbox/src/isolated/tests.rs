@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -95,12 +95,16 @@ async fn what_is_seen() {
     };
     check("id -u; id -g; id -un; hostname; pwd", "993\n990\nsbx_user1051\naloft\n/var/task").await;
     check("cat index.txt /var/runtime/bootstrap.txt /opt/both.txt /opt/only.txt", "coderuntimetwoone").await;
-    check(&format!("ls {} 2>&1", bench.directory.display()), &format!("ls: cannot access '{}': No such file or directory", bench.directory.display())).await;
+    check(
+        &format!("ls {} 2>&1", bench.directory.display()),
+        &format!("ls: cannot access '{}': No such file or directory", bench.directory.display()),
+    )
+    .await;
     check("for p in /proc/[0-9]*; do echo ${p#/proc/}; done | sort -n | head -2", "1\n2").await;
     check("ls /home /root /var/lib /run /sys /boot 2>&1 | grep -vc 'No such file'", "0").await;
     check("ls /dev", "fd\nfull\nnull\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero").await;
     check("for f in / /usr /etc /etc/passwd /var/task /opt /var/runtime /dev /proc/sys/kernel/hostname; do test -w $f && echo $f; done; echo x > /tmp/x; cat /tmp/x; ls /tmp", "x\nx").await;
-    check("grep -e ^Cap -e ^NoNew -e ^Seccomp: -e ^Groups /proc/self/status | tr -d ' \t'", "Groups:\nCapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2").await;
+    check("grep -e ^Cap -e ^NoNew -e ^Seccomp: /proc/self/status | tr -d ' \t'", "CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2").await;
     check("ls /proc/self/fd | tr '\n' ' '; readlink /proc/self/fd/0; ls -l /proc/1/fd /proc/1/environ /proc/1/mem 2>&1 | grep -c -i denied; echo out > /dev/stdout", "0 1 2 3 /dev/null\n1\nout").await;
     check("dd if=/dev/zero of=/tmp/full bs=64k count=64 2>&1 | grep -o 'No space left on device'; stat -c %s /tmp/full", "No space left on device\n2097152").await;
     check("head -c 4 /dev/zero | wc -c; head -c 8 /dev/urandom | wc -c; echo lost > /dev/null", "4\n8").await;
@@ -123,7 +127,8 @@ async fn endings() {
     check("kill -TERM $$", None, Some(15)).await;
     check("kill -KILL 1; kill -TERM 1; exit 3", Some(3), None).await;
     check("setsid sleep 60 & exit 4", Some(4), None).await;
-    let (_, exit) = bench.run("exec python3 -c 'a = [bytearray(b\"x\" * 1048576) for _ in range(400)]'").await;
+    let (_, exit) =
+        bench.run("exec python3 -c 'a = [bytearray(b\"x\" * 1048576) for _ in range(400)]'").await;
     assert!(exit.out_of_memory, "{exit:?}");
 
     let jailed = bench.sandbox.spawn(bench.launch("/bin/sh", &["-c", "setsid sleep 60 & sleep 60"]));
@@ -134,12 +139,11 @@ async fn endings() {
     assert_eq!(crate::chain(source), "cannot run the program: No such file or directory (os error 2)");
 }
 
-/// Starting and ending leaves nothing; prints what it takes.
+/// Starting and ending leaves nothing, and is quick.
 #[tokio::test]
 async fn nothing_is_left() {
     let Some(bench) = Bench::new() else { return };
     bench.run("exit 0").await;
-    let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
     let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default().lines().count();
     let mut took = Vec::new();
     for _ in 0..50 {
@@ -152,10 +156,10 @@ async fn nothing_is_left() {
     bench.run("exit 0").await;
     assert_eq!(mounts(), before);
     took.sort();
-    eprintln!("a jail starts in {:?} (middle), {:?} (best)", took[25], took[0]);
+    // Two milliseconds on a quiet machine; a busy one may take longer, but not by orders of magnitude.
+    assert!(took[0] < Duration::from_millis(50), "{took:?}");
     for directory in bench.sandbox.group_directories() {
         let children = std::fs::read_dir(directory).expect("it is there").flatten();
         assert_eq!(children.filter(|it| it.path().is_dir()).count(), 0);
     }
-    let _ = count;
 }

@@ -49,6 +49,7 @@ impl Running {
             idle_timeout: options.environment_idle,
             max_environments: options.max_environments,
             memory_budget_mb: memory_budget_mb(),
+            isolation: options.isolation,
             logs: Arc::new(Sink { store: engine.store().clone(), clock: engine.clock().clone() }),
             credentials: Arc::new(move |spec| given.of(spec)),
         });

@@ -273,8 +273,16 @@ async fn time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_of_initialization() {
     let bench = Bench::with(20, 4096, Duration::from_millis(500));
-    let code = "import os, time\n\nif not os.path.exists('second'):\n    open('second', 'w').close()\n    time.sleep(60)\n\ndef handler(event, context):\n    return 'fine'";
-    let outcome = bench.invoke(&bench.python(code), "{}").await;
+    // The first one sleeps; by the time of the second there is a file in the code.
+    let code = "import os, time\n\nif not os.path.exists('second'):\n    print('first')\n    time.sleep(60)\n\ndef handler(event, context):\n    return 'fine'";
+    let spec = bench.python(code);
+    let second = async {
+        while !bench.logged().iter().any(|it| it == "first\n") {
+            tokio::task::yield_now().await;
+        }
+        std::fs::write(spec.code_directory.join("second"), "").expect("a file");
+    };
+    let (outcome, ()) = tokio::join!(bench.invoke(&spec, "{}"), second);
     assert_eq!((outcome.payload.as_ref(), outcome.error, outcome.init), (&b"\"fine\""[..], None, None));
     assert!(outcome.duration > Duration::from_millis(2), "{:?}", outcome.duration);
     let report = "REPORT RequestId: *\tDuration: * ms\tBilled Duration: * ms\tMemory Size: 256 MB\tMax Memory Used: * MB\t\n";
@@ -282,7 +290,7 @@ async fn time_of_initialization() {
     let end = format!("END RequestId: {ID}\n");
     let late = "INIT_REPORT Init Duration: 500.00 ms\tPhase: init\tStatus: timeout\n";
     let init = "INIT_START Runtime Version: python:3.*\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:python:3.*\n";
-    assert_all_like(&bench.logged(), &[init, late, init, &start, &end, report]);
+    assert_all_like(&bench.logged(), &[init, "first\n", late, init, &start, &end, report]);
 
     let mut never = bench.python("import time\ntime.sleep(60)");
     never.name = "never".to_owned();

@@ -2,6 +2,7 @@
 //!
 //! Each test has workers of its own and ends with [`Bench::end`], which looks for whatever they could have left.
 
+mod abuse;
 mod answers;
 mod failures;
 mod pool;
@@ -9,8 +10,8 @@ mod runtime_api;
 mod surroundings;
 
 use crate::{
-    FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials, Workers,
-    WorkersOptions,
+    FunctionSpec, Invocation, InvokeError, Isolation, LogLine, LogSink, Outcome, TemporaryCredentials,
+    Workers, WorkersOptions,
 };
 use aloft_base::{AccountId, Clock, Ids, Region};
 use std::path::{Path, PathBuf};
@@ -106,6 +107,7 @@ impl Bench {
             idle_timeout: Duration::from_secs(600),
             max_environments,
             memory_budget_mb,
+            isolation: Isolation::BestEffort,
             logs: kept.clone(),
             credentials: Arc::new(|_| TemporaryCredentials {
                 access_key_id: "ASIAEXAMPLE".to_owned(),
@@ -139,6 +141,12 @@ impl Bench {
 
     fn python(&self, source: &str) -> FunctionSpec {
         function("python3.11", "index.handler", self.code(&[("index.py", source)]))
+    }
+
+    /// What the function has as `LAMBDA_TASK_ROOT`.
+    fn task_root(&self, spec: &FunctionSpec) -> String {
+        let host = spec.code_directory.to_string_lossy().into_owned();
+        if self.workers.isolates() { "/var/task".to_owned() } else { host }
     }
 
     async fn invoke(&self, spec: &FunctionSpec, payload: &str) -> Outcome {

@@ -22,7 +22,7 @@ async fn variables() {
         spec.environment.insert("AWS_REGION".to_owned(), "mars-1".to_owned());
         spec.environment.insert("TZ".to_owned(), "Asia/Tokyo".to_owned());
         let seen = parse(&bench.invoke(spec, "{}").await.payload);
-        let code = spec.code_directory.to_string_lossy().into_owned();
+        let code = bench.task_root(spec);
         let workers = bench.scratch.path().join("workers");
         let expected = json!({
             "_HANDLER": "index.handler",
@@ -73,10 +73,9 @@ async fn variables() {
                 .all(|it| seen.get(it).is_some())
         );
         assert_like(seen["AWS_LAMBDA_RUNTIME_API"].as_str().expect("text"), "127.0.0.1:*");
-        assert_like(
-            seen["TMPDIR"].as_str().expect("text"),
-            &format!("{}/environments/*/tmp", workers.display()),
-        );
+        let temporary = format!("{}/environments/*/tmp", workers.display());
+        let temporary = if bench.workers.isolates() { "/tmp" } else { &temporary };
+        assert_like(seen["TMPDIR"].as_str().expect("text"), temporary);
     }
     bench.end().await;
 }
@@ -147,7 +146,7 @@ async fn directories_and_descriptors() {
         ]),
     );
     spec.layer_directories = vec![bench.code(&[("python/helper.py", "name = 'layer'")])];
-    let code = spec.code_directory.to_string_lossy().into_owned();
+    let code = bench.task_root(&spec);
     let first = parse(&bench.invoke(&spec, "{}").await.payload);
     assert_eq!(first, json!([[], code, "", ["/dev/null", "pipe", "pipe", "socket"], "helper"]));
     let second = parse(&bench.invoke(&spec, "{}").await.payload);

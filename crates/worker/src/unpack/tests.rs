@@ -115,7 +115,7 @@ fn good_packages() {
             made("empty/", 0o40700, b""),
             made("./empty/", 0o40700, b""),
         ],
-        "a/ 755\nbin/ 755\nempty/ 700\nindex.js 644 4\nprivate 600 1\nwindows/ 755\n\
+        "a/ 755\nbin/ 755\nempty/ 755\nindex.js 644 4\nprivate 644 1\nwindows/ 755\n\
          windows/made.txt 644 0\nbin/run 755 2\na/b 644 0\n",
     );
     check(

@@ -2,11 +2,13 @@
 
 use super::locate::{Search, wanted_version};
 use super::{Installed, Runtime, Start, search_path};
+use crate::environment::readable;
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Fails in Python 2.
 const QUESTION: &str = "import sys; sys.version_info < (3, 8) and sys.exit(1); print(sys.executable); print('%d.%d.%d' % sys.version_info[:3])";
@@ -42,6 +44,7 @@ impl Runtime for Python {
         let found = installed.find(&spec.runtime, &search)?;
         let minor: Vec<&str> = found.version.splitn(3, '.').take(2).collect();
         let minor = minor.join(".");
+        compile(&found.program, directory, &minor);
         let layers = spec.layer_directories.iter().rev();
         let modules: Vec<PathBuf> = layers
             .flat_map(|layer| {
@@ -49,7 +52,7 @@ impl Runtime for Python {
             })
             .chain([directory.to_owned()])
             .collect();
-        // Imported rather than run, so that its compiled form is kept beside it.
+        // Imported rather than run, so that its compiled form beside it is used.
         let import = "import sys; sys.path[0] = sys.argv.pop(); import _aloft_bootstrap as it; it.main()";
         Ok(Start {
             program: found.program,
@@ -61,4 +64,18 @@ impl Runtime for Python {
             invalid: None,
         })
     }
+}
+
+/// Leaves the compiled form of the bootstrap beside it, once for each version. Environments cannot: what they share is
+/// read-only to them. When it fails they compile for themselves.
+fn compile(program: &Path, directory: &Path, minor: &str) {
+    let name = format!("__pycache__/_aloft_bootstrap.cpython-{}.pyc", minor.replace('.', ""));
+    if directory.join(name).exists() {
+        return;
+    }
+    let mut command = Command::new(program);
+    command.args(["-I", "-m", "py_compile"]).arg(directory.join("_aloft_bootstrap.py"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _ = command.status();
+    let _ = readable(&directory.join("__pycache__"));
 }
