@@ -67,7 +67,8 @@ impl Places {
             },
             view: Some(View {
                 code: spec.code_directory.clone(),
-                layers: spec.layer_directories.clone(),
+                // What the runtimes bring along is a layer that need not be installed.
+                layers: spec.layer_directories.iter().filter(|it| it.is_dir()).cloned().collect(),
                 runtime: start.runtime_directory.clone(),
                 interpreter,
                 temporary_mb: spec.ephemeral_storage_mb,

@@ -166,6 +166,7 @@ async fn layers() {
     let mut node = bench.node("exports.handler = async () => require('shared')");
     node.layer_directories =
         layers("nodejs/node_modules/shared/index.js", "module.exports = 'one'", "module.exports = 'two'");
+    node.layer_directories.insert(0, "/not/installed".into());
     assert_eq!(bench.invoke(&node, "{}").await.payload, "\"two\"");
     let mut python = bench.python("import shared\n\ndef handler(event, context):\n    return shared.name");
     python.name = "other".to_owned();
