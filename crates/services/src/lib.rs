@@ -11,7 +11,6 @@ pub mod dynamodb;
 pub mod dynamodbstreams;
 pub mod ecr;
 pub mod events;
-mod failure;
 mod gateway;
 pub mod iam;
 pub mod lambda;

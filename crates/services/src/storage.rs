@@ -6,7 +6,8 @@ use aloft_store::{Keyspace, Snapshot, StoreError, Transaction};
 use serde::de::DeserializeOwned;
 use std::ops::Bound;
 
-/// Why a transaction did not happen: the caller asked for what cannot be, or the store failed.
+/// Why an operation or a transaction did not happen: the caller asked for what cannot be, or the store failed. A caller never
+/// sees what the store said, only that it failed.
 #[derive(Debug)]
 pub enum Fault {
     /// The answer for the caller.
@@ -35,6 +36,9 @@ impl From<Fault> for ServiceError {
         }
     }
 }
+
+/// What an operation, or a step of one inside a transaction, gives.
+pub type Outcome<T> = Result<T, Fault>;
 
 /// A row: the key within its keyspace, and the value.
 pub type Row = (Vec<u8>, Vec<u8>);

@@ -1,9 +1,8 @@
 //! The account's settings in a region.
 
 use super::{ApiGateway, DOCUMENTS, parts, patch};
-use crate::failure::Outcome;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 use super::errors::{bad_request, not_built};
 use super::parts::{self, page_of, place};
 use super::{ApiGateway, DOCUMENTS, patch};
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_lang::policy::Policy;
 use serde_json::{Value, json};

@@ -4,10 +4,10 @@ use super::event::{At, Caller, method_arn, request_context};
 use super::faults::{self, Refusal};
 use super::live::Authorizer;
 use super::{ApiGateway, keys, mapping, plans};
-use crate::failure::Outcome;
 use crate::gateway::authorization::{Authorization, Cache};
 use crate::gateway::signature::{self, Refusal as Unsigned, Signer};
 use crate::gateway::{Place, Request, function, proxy};
+use crate::storage::Outcome;
 use aloft_engine::{Context, HttpRequest};
 use aloft_lang::policy::{self, Decision, Principal};
 use serde_json::{Map, Value, json};
@@ -71,8 +71,8 @@ pub(super) async fn check(
             request.header("x-api-key").map(str::to_owned)
         };
         let id = value.as_ref().map(|value| key(context, at.place, &at.stage.name, value)).transpose();
-        let id = id.map_err(|failure| {
-            tracing::error!(error = %failure.0, "an API key could not be looked up");
+        let id = id.map_err(|fault| {
+            tracing::error!(error = %aloft_engine::ServiceError::from(fault), "an API key could not be looked up");
             faults::CONFIGURATION.refuse()
         })?;
         match (value, id.flatten()) {

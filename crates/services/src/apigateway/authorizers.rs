@@ -3,9 +3,9 @@
 use super::ApiGateway;
 use super::errors::{bad_request, not_built};
 use super::parts::{self, Kind, operations_of};
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::Value;

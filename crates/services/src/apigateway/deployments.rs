@@ -3,10 +3,10 @@
 use super::errors::{bad_request, not_built};
 use super::parts::{self, Kind, place};
 use super::{ApiGateway, DOCUMENTS, stages};
-use crate::failure::Outcome;
 use crate::gateway::documents::{map, text};
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::{Map, Value, json};

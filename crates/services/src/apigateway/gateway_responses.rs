@@ -4,10 +4,9 @@ use super::errors::{bad_request, not_found};
 use super::faults::{self, FAULTS};
 use super::parts::{self, place};
 use super::{ApiGateway, DOCUMENTS, patch};
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use serde_json::{Value, json};
 

@@ -4,9 +4,9 @@ use super::errors::{bad_request, not_built, not_found};
 use super::methods::{self, change, put_within, take_within, within};
 use super::parts::{self, place};
 use super::{ApiGateway, mapping, patch};
-use crate::failure::{Failure, Outcome};
 use crate::gateway::Document;
 use crate::gateway::documents::{text, texts};
+use crate::storage::{Fault, Outcome};
 use aloft_engine::{Context, ServiceError};
 use serde_json::Value;
 
@@ -94,11 +94,11 @@ fn check_response(response: &Document) -> Outcome<()> {
     Ok(())
 }
 
-fn no_integration() -> Failure {
+fn no_integration() -> Fault {
     not_found("Invalid Integration identifier specified")
 }
 
-fn no_response() -> Failure {
+fn no_response() -> Fault {
     not_found("Invalid Response status code specified")
 }
 

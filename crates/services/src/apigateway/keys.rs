@@ -3,11 +3,10 @@
 use super::errors::{bad_request, conflict, not_found};
 use super::parts::{self, page_of};
 use super::{ApiGateway, DOCUMENTS, patch};
-use crate::failure::Outcome;
 use crate::gateway::documents::{list as texts, text, truth};
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use serde_json::{Value, json};
 

@@ -3,11 +3,10 @@
 use super::errors::{bad_request, conflict, not_found};
 use super::parts::{self, place};
 use super::{ApiGateway, DOCUMENTS, integrations, patch, resources};
-use crate::failure::Outcome;
 use crate::gateway::documents::{text, texts};
 use crate::gateway::resources::TOKEN;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::{Map, Value, json};
@@ -192,7 +191,7 @@ pub(super) async fn delete(_: &ApiGateway, context: &Context, input: Document) -
         .await
 }
 
-fn no_response() -> crate::failure::Failure {
+fn no_response() -> crate::storage::Fault {
     not_found("Invalid Response status code specified")
 }
 

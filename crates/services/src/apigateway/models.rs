@@ -3,9 +3,9 @@
 use super::errors::{bad_request, conflict};
 use super::parts::{self, Kind, operations_of};
 use super::{ApiGateway, DOCUMENTS};
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::Value;

@@ -3,12 +3,11 @@
 use super::DOCUMENTS;
 use super::errors::not_found;
 use super::patch;
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
 use crate::page;
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError, storage_failed};
 use aloft_store::Transaction;
 use serde_json::{Value, json};

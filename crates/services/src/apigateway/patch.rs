@@ -3,9 +3,9 @@
 //! Source: "Patch operations" in the API Gateway API reference.
 
 use super::errors::bad_request;
-use crate::failure::Outcome;
 use crate::gateway::Document;
 use crate::gateway::documents::text;
+use crate::storage::Outcome;
 use serde_json::{Map, Value};
 
 /// The member of an update's input that CloudFormation sends in place of patches: members to lay over the document.
@@ -147,7 +147,9 @@ mod tests {
         let input = json!({ "patchOperations": [operation] });
         let allowed = ["name", "variables", "binaryMediaTypes", "enabled", "endpointConfiguration"];
         let applied = apply(&mut document, input.as_object().expect("an input"), &allowed);
-        let answer = applied.map(|()| Value::Object(document)).map_err(|failure| failure.0.message);
+        let answer = applied
+            .map(|()| Value::Object(document))
+            .map_err(|fault| aloft_engine::ServiceError::from(fault).message);
         assert_eq!(answer, expected.map_err(str::to_owned));
     }
 

@@ -3,11 +3,10 @@
 use super::errors::{bad_request, conflict, not_found};
 use super::parts::{self, page_of};
 use super::{ApiGateway, DOCUMENTS, keys, patch};
-use crate::failure::{Failure, Outcome};
 use crate::gateway::documents::text;
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Fault, Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::{Value, json};
@@ -165,7 +164,7 @@ pub(super) async fn delete(_: &ApiGateway, context: &Context, input: Document) -
         .await
 }
 
-fn no_key() -> Failure {
+fn no_key() -> Fault {
     not_found("Invalid Usage Plan Key identifier specified")
 }
 

@@ -3,11 +3,10 @@
 use super::errors::{bad_request, conflict, not_built};
 use super::parts::{self, Kind, place};
 use super::{ApiGateway, DOCUMENTS, deployments, patch};
-use crate::failure::Outcome;
 use crate::gateway::documents::{map, text};
 use crate::gateway::resources::TOKEN;
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use serde_json::{Map, Value, json};
 

@@ -2,10 +2,10 @@
 
 use super::kinds::{self, bad_request, not_built};
 use super::{ApiGatewayV2, DOCUMENTS, authorizers, integrations, routes, stages};
-use crate::failure::Outcome;
 use crate::gateway::documents::{text, truth};
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place, address};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError, storage_failed};
 use serde_json::{Value, json};
 

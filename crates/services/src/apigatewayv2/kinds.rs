@@ -4,12 +4,11 @@
 //! taken away.
 
 use super::DOCUMENTS;
-use crate::failure::{Failure, Outcome};
 use crate::gateway::documents::text;
 use crate::gateway::resources::new_id;
 use crate::gateway::{Document, Place};
 use crate::page;
-use crate::storage::Rows;
+use crate::storage::{Fault, Outcome, Rows};
 use aloft_engine::{Context, ServiceError, storage_failed};
 use aloft_store::Transaction;
 use serde_json::{Value, json};
@@ -73,21 +72,25 @@ macro_rules! operations_of {
 }
 pub(super) use operations_of;
 
-pub(super) fn bad_request(message: impl Into<String>) -> Failure {
-    Failure(ServiceError::new("BadRequestException", 400, message))
+pub(super) fn bad_request(message: impl Into<String>) -> Fault {
+    Fault::Service(ServiceError::new("BadRequestException", 400, message))
 }
 
-pub(super) fn not_found(kind: &str, id: &str) -> Failure {
+pub(super) fn not_found(kind: &str, id: &str) -> Fault {
     let kind = if kind == "Api" { "API" } else { kind };
-    Failure(ServiceError::new("NotFoundException", 404, format!("Invalid {kind} identifier specified {id}")))
+    Fault::Service(ServiceError::new(
+        "NotFoundException",
+        404,
+        format!("Invalid {kind} identifier specified {id}"),
+    ))
 }
 
-pub(super) fn conflict(message: impl Into<String>) -> Failure {
-    Failure(ServiceError::new("ConflictException", 409, message))
+pub(super) fn conflict(message: impl Into<String>) -> Fault {
+    Fault::Service(ServiceError::new("ConflictException", 409, message))
 }
 
-pub(super) fn not_built(what: &str) -> Failure {
-    Failure(ServiceError::new("NotImplemented", 501, format!("the local cloud has not built {what}")))
+pub(super) fn not_built(what: &str) -> Fault {
+    Fault::Service(ServiceError::new("NotImplemented", 501, format!("the local cloud has not built {what}")))
 }
 
 /// The API, which must be there.

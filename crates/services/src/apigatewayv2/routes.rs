@@ -2,9 +2,9 @@
 
 use super::kinds::{self, Kind, bad_request, conflict, not_built, operations_of};
 use super::{ApiGatewayV2, DOCUMENTS, authorizers, integrations};
-use crate::failure::Outcome;
 use crate::gateway::documents::text;
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::Value;

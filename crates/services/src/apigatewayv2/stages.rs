@@ -2,10 +2,10 @@
 
 use super::kinds::{self, Kind, bad_request, conflict, not_found};
 use super::{ApiGatewayV2, DOCUMENTS, authorizers, integrations, routes};
-use crate::failure::Outcome;
 use crate::gateway::documents::{text, truth};
 use crate::gateway::resources::{TOKEN, new_id};
 use crate::gateway::{Document, Place};
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde_json::{Value, json};

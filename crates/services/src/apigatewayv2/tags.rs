@@ -2,10 +2,9 @@
 
 use super::kinds::{self, bad_request};
 use super::{ApiGatewayV2, DOCUMENTS, stages};
-use crate::failure::Outcome;
 use crate::gateway::documents::{list, map, text};
 use crate::gateway::{Document, Place};
-use crate::storage::Rows;
+use crate::storage::{Outcome, Rows};
 use aloft_engine::{Context, ServiceError};
 use serde_json::{Value, json};
 

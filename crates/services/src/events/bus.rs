@@ -1,7 +1,7 @@
 //! An event bus: its row and its ARN. The default bus is always there, with a row only once something was set on it.
 
 use super::errors;
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{AccountId, Arn, Region, Timestamp};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Snapshot, StoreError, Transaction, key};

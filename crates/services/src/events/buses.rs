@@ -3,7 +3,7 @@
 use super::bus::{Address, BUSES, Bus, DEFAULT};
 use super::rule::RULES;
 use super::{Events, errors, tags};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Transaction, key};
 use serde::Deserialize;

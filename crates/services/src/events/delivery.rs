@@ -4,7 +4,7 @@ use super::bus::Address;
 use super::put::{self, Arrival};
 use super::rule::Rule;
 use super::transform::{self, Surroundings};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use crate::target::{may_pass, queue_url, there};
 use aloft_base::{AccountId, Arn, Region, Timestamp};
 use aloft_engine::timers::{self, Timer};

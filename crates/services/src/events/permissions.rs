@@ -2,7 +2,7 @@
 
 use super::Events;
 use super::bus::Address;
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 use super::bus::{Address, BUSES};
 use super::rule::{RULES, Rule, TARGETS};
 use super::{Events, delivery, rules};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::{Context, Principal, ServiceError};
 use aloft_lang::pattern::Pattern;

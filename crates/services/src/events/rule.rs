@@ -2,7 +2,7 @@
 
 use super::bus::Address;
 use super::errors;
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{Arn, Timestamp};
 use aloft_store::{Key, Snapshot, StoreError, Transaction};
 use serde::{Deserialize, Serialize};

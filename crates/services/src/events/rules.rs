@@ -3,7 +3,7 @@
 use super::bus::Address;
 use super::rule::{RULES, Rule};
 use super::{Events, schedule, tags};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_lang::cron::Schedule;
 use aloft_lang::pattern::Pattern;

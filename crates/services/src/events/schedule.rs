@@ -6,7 +6,7 @@
 use super::bus;
 use super::delivery;
 use super::rule::{RULES, Rule};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
 use aloft_engine::timers::{self, Timer};

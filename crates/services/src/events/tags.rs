@@ -3,7 +3,7 @@
 use super::bus::Address;
 use super::rule::Rule;
 use super::{Events, errors};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{AccountId, Arn, Region};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;

@@ -3,7 +3,7 @@
 use super::bus::Address;
 use super::rule::{RULES, Rule, TARGETS};
 use super::{Events, errors, transform};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Arn;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;

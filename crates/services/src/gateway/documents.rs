@@ -2,8 +2,7 @@
 //!
 //! Keeps true: a change of anything in an API changes its revision in the same transaction.
 
-use crate::failure::Outcome;
-use crate::storage::{Rows, decode};
+use crate::storage::{Outcome, Rows, decode};
 use aloft_base::{AccountId, Region};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Keyspace, Snapshot, StoreError, Transaction, key};

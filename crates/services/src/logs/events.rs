@@ -3,7 +3,7 @@
 use super::Logs;
 use super::append::{self, Line};
 use super::rows::{EVENTS, Event, GroupName, PLACE, STREAMS, Stream, invalid, no_stream, place, read_place};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
 use aloft_store::{Snapshot, Transaction};

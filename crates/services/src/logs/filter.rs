@@ -6,7 +6,7 @@ use super::events::{Found, MOST_BYTES, MOST_EVENTS, read};
 use super::pattern::Pattern;
 use super::rows::{GroupName, PLACE, invalid, place, read_place};
 use super::{Logs, streams};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::Context;
 use aloft_store::Snapshot;
 use base64::Engine;

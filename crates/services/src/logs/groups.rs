@@ -2,8 +2,8 @@
 
 use super::rows::{EVENTS, GROUPS, Group, GroupName, STREAMS, Stream, invalid, no_group};
 use super::{Logs, retention};
-use crate::failure::{Failure, Outcome};
 use crate::page;
+use crate::storage::{Fault, Outcome};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Transaction, key};
 use serde::Deserialize;
@@ -152,7 +152,7 @@ fn known(name: &str) -> ServiceError {
 async fn change(context: &Context, input: Tagging, change: fn(&mut Group, Value)) -> Outcome<()> {
     let name = GroupName::of(context, &input.log_group_name);
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> {
-        let mut group = name.load(transaction).map_err(|_| Failure(known(&input.log_group_name)))?;
+        let mut group = name.load(transaction).map_err(|_| Fault::Service(known(&input.log_group_name)))?;
         change(&mut group, input.tags);
         Ok(name.save(transaction, &group)?)
     };
@@ -191,7 +191,7 @@ pub(super) async fn untag_name(_: &Logs, context: &Context, input: Tagging) -> O
 /// `ListTagsForResource`
 pub(super) async fn list_tags(_: &Logs, context: &Context, input: Tagging) -> Outcome<Value> {
     let group = GroupName::of(context, &input.log_group_name).find(context);
-    Ok(json!({ "tags": group.map_err(|_| Failure(known(&input.log_group_name)))?.tags }))
+    Ok(json!({ "tags": group.map_err(|_| Fault::Service(known(&input.log_group_name)))?.tags }))
 }
 
 /// `ListTagsLogGroup`

@@ -2,7 +2,7 @@
 
 use super::Logs;
 use super::rows::{EVENTS, GROUPS, Group, GroupName, STREAMS, Stream, invalid, place, read_place};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
 use aloft_engine::timers::{self, Timer};

@@ -1,6 +1,6 @@
 //! What is stored: groups, streams, events, and where.
 
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{AccountId, Region, Timestamp};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Keyspace, StoreError, Transaction, key};

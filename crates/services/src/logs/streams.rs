@@ -2,8 +2,8 @@
 
 use super::Logs;
 use super::rows::{EVENTS, GroupName, STREAMS, Stream, invalid, no_stream};
-use crate::failure::Outcome;
 use crate::page;
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Transaction};
 use serde::Deserialize;

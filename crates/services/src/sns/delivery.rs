@@ -7,7 +7,7 @@ use super::message::Message;
 use super::subscription::{self, Subscription};
 use super::topic::TOPICS;
 use super::{Sns, notification, retry, sms};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use crate::target::{may_pass, queue_url, there};
 use aloft_base::Timestamp;
 use aloft_engine::timers::{self, Timer};

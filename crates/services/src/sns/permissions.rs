@@ -2,7 +2,7 @@
 
 use super::topic::{Address, Topic};
 use super::{Sns, attributes, errors};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::Context;
 use aloft_store::Transaction;
 use serde::Deserialize;

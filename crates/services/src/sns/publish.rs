@@ -5,7 +5,7 @@ use super::subscription::Subscription;
 use super::topic::{Address, Topic};
 use super::{Sns, delivery, errors, filter, sms, subscription};
 use crate::deduplication::Deduplication;
-use crate::failure::{Failure, Outcome};
+use crate::storage::{Fault, Outcome};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde::Deserialize;
@@ -99,13 +99,12 @@ pub(super) async fn publish_batch(_: &Sns, context: &Context, input: PublishBatc
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<Value> {
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for (id, prepared) in prepared {
-            match prepared.map_err(Failure::from).and_then(|prepared| send(transaction, &topic, prepared)) {
+            match prepared.map_err(Fault::from).and_then(|prepared| send(transaction, &topic, prepared)) {
                 Ok(mut answer) => {
                     answer["Id"] = id.into();
                     successful.push(answer);
                 }
-                Err(Failure(error)) if error.status >= 500 => return Err(error.into()),
-                Err(Failure(error)) => failed.push(json!({
+                Err(Fault::Service(error)) if error.status < 500 => failed.push(json!({
                     "Id": id,
                     "Code": match error.code.as_str() {
                         "InvalidParameterValueException" => "ParameterValueInvalid",
@@ -114,6 +113,7 @@ pub(super) async fn publish_batch(_: &Sns, context: &Context, input: PublishBatc
                     "Message": error.message,
                     "SenderFault": true,
                 })),
+                Err(fault) => return Err(fault),
             }
         }
         Ok(json!({ "Successful": successful, "Failed": failed }))

@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::{Sns, errors, subscription};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::Context;
 use aloft_store::{StoreError, Transaction, key};
 use serde::Deserialize;

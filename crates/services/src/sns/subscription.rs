@@ -2,7 +2,7 @@
 
 use super::topic::{Address, SUBSCRIPTIONS};
 use super::{errors, topic};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{Arn, Timestamp};
 use aloft_engine::ServiceError;
 use aloft_store::{Key, Snapshot, StoreError, Transaction};

@@ -4,7 +4,7 @@ use super::subscription::{self, Subscription};
 use super::topic::{Address, SUBSCRIPTIONS};
 use super::topics::PAGE;
 use super::{Sns, attributes, delivery, errors};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::{Context, Principal, ServiceError};
 use aloft_store::{Transaction, key};
 use serde::Deserialize;

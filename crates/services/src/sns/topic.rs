@@ -1,7 +1,7 @@
 //! A topic: its row and its ARN.
 
 use super::errors;
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{AccountId, Arn, Region};
 use aloft_engine::ServiceError;
 use aloft_store::{Key, Snapshot, StoreError, Transaction, key};

@@ -3,7 +3,7 @@
 use super::subscription::Subscription;
 use super::topic::{Address, SUBSCRIPTIONS, TOPICS, Topic};
 use super::{Sns, attributes, errors, publish, tags};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Transaction, key};
 use serde::Deserialize;

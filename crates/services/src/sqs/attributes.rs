@@ -2,7 +2,7 @@
 
 use super::queue::{Address, Queue};
 use super::{errors, redrive};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_engine::ServiceError;
 use aloft_store::Transaction;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! What the batch operations share: how their entries are checked, and the answer of what went well and what did not.
 
 use super::errors;
-use crate::failure::{Failure, Outcome};
+use crate::storage::{Fault, Outcome};
 use aloft_engine::ServiceError;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -54,13 +54,13 @@ impl Answer {
                 value["Id"] = id.into();
                 self.successful.push(value);
             }
-            Err(Failure(error)) if error.status >= 500 => return Err(error.into()),
-            Err(Failure(error)) => self.failed.push(json!({
+            Err(Fault::Service(error)) if error.status < 500 => self.failed.push(json!({
                 "Id": id,
                 "SenderFault": error.sender_fault,
                 "Code": error.code,
                 "Message": error.message,
             })),
+            Err(fault) => return Err(fault),
         }
         Ok(())
     }

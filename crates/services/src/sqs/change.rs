@@ -2,7 +2,7 @@
 
 use super::queue::{Address, Queue};
 use super::{Sqs, batch, errors, messages, receive};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;

@@ -7,7 +7,7 @@
 
 use super::content::Attributes;
 use super::queue::Queue;
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_store::{Key, Snapshot, StoreError, Transaction};
 use serde::{Deserialize, Serialize};

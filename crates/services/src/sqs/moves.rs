@@ -4,7 +4,7 @@
 
 use super::queue::{Address, QUEUES, Queue};
 use super::{Sqs, attributes, errors, messages, redrive};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
 use aloft_engine::timers::{self, Timer};

@@ -1,7 +1,7 @@
 //! A queue: its row, its names (URL, ARN), and how a request finds it.
 
 use super::{attributes, errors};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{AccountId, Arn, Region, Timestamp};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, Snapshot, StoreError, Transaction, key};

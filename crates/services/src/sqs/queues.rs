@@ -3,7 +3,7 @@
 use super::queue::{Address, QUEUES, Queue};
 use super::send::DEDUPLICATION;
 use super::{Sqs, attributes, errors, messages, moves};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::AccountId;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Transaction, key};

@@ -3,7 +3,7 @@
 use super::messages::{self, Message};
 use super::queue::{Address, Queue};
 use super::{Sqs, attributes, content, errors, redrive};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::{Ids, Timestamp};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;

@@ -3,7 +3,7 @@
 use super::messages::{self, Message};
 use super::queue::{Address, QUEUES, Queue};
 use super::{Sqs, attributes, errors};
-use crate::failure::Outcome;
+use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Transaction, key};

@@ -5,7 +5,7 @@ use super::messages::{self, Message};
 use super::queue::{Address, Queue};
 use super::{Sqs, batch, errors};
 use crate::deduplication::Deduplication;
-use crate::failure::{Failure, Outcome};
+use crate::storage::{Fault, Outcome};
 use aloft_base::Timestamp;
 use aloft_engine::{Context, Principal, ServiceError};
 use aloft_store::Transaction;
@@ -96,7 +96,7 @@ pub(super) async fn send_batch(_: &Sqs, context: &Context, input: SendBatch) -> 
         let mut answer = batch::Answer::default();
         for (id, prepared) in prepared {
             let result = prepared
-                .map_err(Failure::from)
+                .map_err(Fault::from)
                 .and_then(|prepared| enqueue(transaction, &queue, prepared, now));
             answer.add(id, result)?;
         }
