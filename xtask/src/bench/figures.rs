@@ -19,17 +19,38 @@ struct Row {
     /// How many times better ours is.
     ratio: f64,
     most: Option<f64>,
+    least_ratio: Option<f64>,
 }
 
 impl Figures {
     /// A row where less is better, with the most that it should be.
     pub fn less(&mut self, name: &str, ours: f64, theirs: f64, most: Option<f64>) {
-        self.0.push(Row { name: name.to_owned(), ours, theirs, ratio: theirs / ours, most });
+        self.0.push(Row {
+            name: name.to_owned(),
+            ours,
+            theirs,
+            ratio: theirs / ours,
+            most,
+            least_ratio: None,
+        });
+    }
+
+    /// A row where less is better, with how many times less it should be.
+    pub fn times_less(&mut self, name: &str, ours: f64, theirs: f64, least: f64) {
+        let (name, ratio) = (name.to_owned(), theirs / ours);
+        self.0.push(Row { name, ours, theirs, ratio, most: None, least_ratio: Some(least) });
     }
 
     /// A row where more is better.
     pub fn more(&mut self, name: &str, ours: f64, theirs: f64) {
-        self.0.push(Row { name: name.to_owned(), ours, theirs, ratio: ours / theirs, most: None });
+        self.0.push(Row {
+            name: name.to_owned(),
+            ours,
+            theirs,
+            ratio: ours / theirs,
+            most: None,
+            least_ratio: None,
+        });
     }
 }
 
@@ -47,6 +68,10 @@ impl fmt::Display for Figures {
             if let Some(most) = row.most {
                 let reached = if row.ours < most { "reached" } else { "missed" };
                 write!(f, "   < {most} ({reached})")?;
+            }
+            if let Some(least) = row.least_ratio {
+                let reached = if row.ratio >= least { "reached" } else { "missed" };
+                write!(f, "   >= {least}x ({reached})")?;
             }
             writeln!(f)?;
         }

@@ -6,6 +6,7 @@
 mod figures;
 mod load;
 mod offline;
+mod packaging;
 
 use crate::{setup, shell};
 use aloft_testkit::{CloudOptions, Project, TempCloud, clean_environment, finish};
@@ -28,8 +29,21 @@ const WARM: usize = 500;
 /// How long requests are counted, by connections.
 const COUNTED: Duration = Duration::from_secs(4);
 
-/// Measures all of it and prints the table.
-pub fn run(_: &[String]) -> Result<()> {
+/// Measures all of it, or with the word `package` only that, and prints the table.
+pub fn run(words: &[String]) -> Result<()> {
+    match words.first().map(String::as_str) {
+        Some(packaging::MEASURE) => return packaging::measure_one(&words[1..]),
+        Some("package") => {
+            let binary = shell::release_binary()?;
+            setup::npm("original", "original")?;
+            let mut figures = Figures::default();
+            packaging::measure_all(&binary, &mut figures)?;
+            println!("{figures}");
+            return Ok(());
+        }
+        Some(other) => anyhow::bail!("no part `{other}`: all, or `package`"),
+        None => {}
+    }
     let binary = shell::release_binary()?;
     setup::runtimes()?;
     setup::npm("original", "original")?;
@@ -63,6 +77,7 @@ pub fn run(_: &[String]) -> Result<()> {
     figures.less("memory idle, nothing deployed (MB)", idle, f64::NAN, Some(40.0));
     figures.less("memory idle, service deployed (MB)", deployed, their_idle, Some(40.0));
     figures.less("memory after the load (MB)", worked, their_worked, None);
+    packaging::measure_all(&binary, &mut figures)?;
     println!("\n{figures}");
     Ok(())
 }
