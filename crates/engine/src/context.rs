@@ -34,6 +34,8 @@ pub struct Context {
     pub request_id: String,
     /// The trace header (`X-Amzn-Trace-Id`) that ties an invocation to the event that caused it.
     pub trace_id: Option<String>,
+    /// The ARN of what caused it, when an event source did: an API's route, a bucket, a topic, a rule.
+    pub source: Option<String>,
 }
 
 impl Context {
@@ -41,7 +43,7 @@ impl Context {
     pub fn service(engine: &Engine, service: &str, account: AccountId, region: Region) -> Self {
         let principal = Principal::Service(format!("{service}.amazonaws.com"));
         let request_id = engine.ids().uuid();
-        Self { engine: engine.clone(), account, region, principal, request_id, trace_id: None }
+        Self { engine: engine.clone(), account, region, principal, request_id, trace_id: None, source: None }
     }
 
     /// The same account, region and trace, for a call that `service` makes on account of this one.

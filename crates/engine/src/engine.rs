@@ -1,6 +1,7 @@
 //! The engine: what is shared by everything in a running cloud, its start and its end.
 
 use crate::http::Listener;
+use crate::metering::Metering;
 use crate::{Context, Input, Reply, Service, ServiceError, identity, timers};
 use aloft_base::{AccountId, Clock, Ids, Region};
 use aloft_sandbox::Isolation;
@@ -104,6 +105,7 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     store: Store,
+    metering: Arc<Metering>,
     services: Vec<Arc<dyn Service>>,
     stopping: watch::Sender<bool>,
     tasks: Mutex<tokio::task::JoinSet<()>>,
@@ -122,14 +124,26 @@ impl Engine {
         std::fs::create_dir_all(&options.scratch).map_err(directory)?;
         let listener = Listener::bind(SocketAddr::new(options.host, options.port)).await?;
         let address = listener.address();
+        let metering = Metering::open(&store, &clock)?;
         let stopping = watch::channel(false).0;
         let tasks = Mutex::default();
-        let engine = Self(Arc::new(Inner { options, address, clock, ids, store, services, stopping, tasks }));
+        let engine = Self(Arc::new(Inner {
+            options,
+            address,
+            clock,
+            ids,
+            store,
+            metering,
+            services,
+            stopping,
+            tasks,
+        }));
         for service in &engine.0.services {
             let failed = |error| StartError::Service { service: service.name(), error };
             service.start(&engine).await.map_err(failed)?;
         }
         engine.spawn(timers::run(engine.clone()));
+        engine.spawn(engine.metering().clone().run(engine.stopped()));
         engine.spawn(listener.serve(engine.clone()));
         Ok(engine)
     }
@@ -146,11 +160,16 @@ impl Engine {
         for service in &self.0.services {
             service.stop().await;
         }
+        if let Err(error) = self.metering().flush().await {
+            tracing::error!(%error, "the ledger could not be written; the next start will");
+        }
     }
 
     /// Forgets all state, as if the cloud were new.
     pub async fn reset(&self) -> Result<(), StoreError> {
+        self.metering().forget()?;
         self.0.store.reset().await?;
+        self.metering().forget()?;
         for service in &self.0.services {
             service.reset(self).await;
         }
@@ -181,7 +200,10 @@ impl Engine {
         input: Input,
     ) -> Result<Reply, ServiceError> {
         let found = match self.service(service) {
-            Some(found) => found.call(context, operation, input).await,
+            Some(found) => {
+                self.metering().called(&context.principal, found.name(), operation);
+                found.call(context, operation, input).await
+            }
             None => None,
         };
         found.unwrap_or_else(|| {
@@ -222,6 +244,11 @@ impl Engine {
         &self.0.store
     }
 
+    /// The ledger.
+    pub fn metering(&self) -> &Arc<Metering> {
+        &self.0.metering
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
@@ -241,6 +268,7 @@ impl Engine {
             principal: crate::Principal::Root,
             request_id: self.ids().uuid(),
             trace_id: None,
+            source: None,
         }
     }
 

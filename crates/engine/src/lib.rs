@@ -7,6 +7,7 @@ mod context;
 mod engine;
 mod http;
 pub mod identity;
+pub mod metering;
 mod operation;
 mod reply;
 mod resource;

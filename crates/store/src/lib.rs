@@ -5,18 +5,20 @@
 
 mod blobs;
 mod key;
+mod slots;
 mod snapshot;
 mod transaction;
 mod writer;
 
 pub use blobs::{BlobId, BlobReader, Blobs};
 pub use key::{Key, key};
+pub use slots::Slots;
 pub use snapshot::Snapshot;
 pub use transaction::Transaction;
 
 use redb::{Database, ReadableTable, TableDefinition};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{oneshot, watch};
 
@@ -86,6 +88,7 @@ struct Inner {
     writer: writer::Writer,
     watches: Arc<Watches>,
     blobs: Blobs,
+    directory: Option<PathBuf>,
 }
 
 /// Who waits for a keyspace to change.
@@ -121,7 +124,7 @@ impl Store {
                 }
                 other => StoreError::Storage(other.to_string()),
             })?;
-        Self::with(database, Blobs::on_disk(directory.join("blobs"))?)
+        Self::with(database, Blobs::on_disk(directory.join("blobs"))?, Some(directory.to_owned()))
     }
 
     /// A store in memory, gone when the last clone is dropped.
@@ -130,15 +133,15 @@ impl Store {
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(redb::backends::InMemoryBackend::new())
             .map_err(|error| StoreError::Storage(error.to_string()))?;
-        Self::with(database, Blobs::in_memory())
+        Self::with(database, Blobs::in_memory(), None)
     }
 
-    fn with(database: Database, blobs: Blobs) -> Result<Self, StoreError> {
+    fn with(database: Database, blobs: Blobs, directory: Option<PathBuf>) -> Result<Self, StoreError> {
         prepare(&database)?;
         let database = Arc::new(database);
         let watches = Arc::<Watches>::default();
         let writer = writer::Writer::start(database.clone(), watches.clone(), blobs.clone())?;
-        let store = Self(Arc::new(Inner { database, writer, watches, blobs }));
+        let store = Self(Arc::new(Inner { database, writer, watches, blobs, directory }));
         let snapshot = store.read()?;
         store.0.blobs.sweep(|id| snapshot.get(blobs::KEYSPACE, id.as_bytes()).map(|row| row.is_some()))?;
         Ok(store)
@@ -186,6 +189,15 @@ impl Store {
     /// Large values, outside the keyspaces.
     pub fn blobs(&self) -> &Blobs {
         &self.0.blobs
+    }
+
+    /// Opens the slots of that name, with the records that the last run left in them. For one holder at a time.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn slots(&self, name: &str) -> Result<(Slots, slots::Records), StoreError> {
+        let path = self.0.directory.as_ref().map(|directory| directory.join(format!("{name}.slots")));
+        Slots::open(path.as_deref())
     }
 
     /// Forgets everything: all rows and all blobs.

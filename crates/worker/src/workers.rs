@@ -144,11 +144,31 @@ impl Workers {
         spec: Arc<FunctionSpec>,
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
+        self.invoke_then(spec, invocation, |_| ()).await
+    }
+
+    /// Like [`Workers::invoke`]; `ended` hears what came of it even when the caller has gone away meanwhile.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invoke_then(
+        &self,
+        spec: Arc<FunctionSpec>,
+        invocation: Invocation,
+        ended: impl FnOnce(&Result<Outcome, InvokeError>) + Send + 'static,
+    ) -> Result<Outcome, InvokeError> {
         if self.0.refused {
-            return Err(io::Error::other("strict isolation is not possible on this machine").into());
+            let refused = Err(io::Error::other("strict isolation is not possible on this machine").into());
+            ended(&refused);
+            return refused;
         }
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.drive(spec, invocation).await }).await.map_err(io::Error::other)?
+        let driven = tokio::spawn(async move {
+            let result = inner.drive(spec, invocation).await;
+            ended(&result);
+            result
+        });
+        driven.await.map_err(io::Error::other)?
     }
 
     /// Stops the environments of a function: idle ones now, busy ones after their invocation.

@@ -1,6 +1,6 @@
 //! A request of an AWS API: from bytes to an operation with its input, and from the answer back to bytes.
 
-use super::{Head, HttpRequest, HttpResponse};
+use super::{Head, HttpRequest, HttpResponse, gzip};
 use crate::{Body, Context, Engine, Reply, ServiceError, identity};
 use aloft_wire::{Model, Operation, Output, Protocol, Request, aws_chunked, sigv4};
 use bytes::Bytes;
@@ -45,14 +45,36 @@ pub(super) async fn answer(
     }
 }
 
+/// What was signed of a request that has been made readable since.
+struct Signed {
+    path: String,
+    body: Bytes,
+}
+
 /// Answers a request whose path has the bucket in it, if it is about one.
 async fn answer_routed(
     engine: &Engine,
     model: &'static Model,
-    request: Request,
+    mut request: Request,
     signed_path: String,
     request_id: String,
 ) -> HttpResponse {
+    let signed = Signed { path: signed_path, body: request.body.clone() };
+    // What is stored in S3 stays as it is.
+    if model.name() != "s3" && gzip::is_announced(&request.headers) {
+        match gzip::decode(&request.body, engine.options().max_body) {
+            Ok(body) => request.body = body,
+            Err(error) => {
+                return to_response(aloft_wire::write_error(
+                    model,
+                    None,
+                    model.protocol(),
+                    &request_id,
+                    &error,
+                ));
+            }
+        }
+    }
     let (protocol, operation) = match aloft_wire::match_operation(model, &request) {
         Ok(matched) => matched,
         Err(error) => {
@@ -61,8 +83,7 @@ async fn answer_routed(
     };
     let trace_id =
         request.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    match run(engine, model, (protocol, operation), request, signed_path, request_id.clone(), trace_id).await
-    {
+    match run(engine, model, (protocol, operation), request, signed, request_id.clone(), trace_id).await {
         Ok(reply) => write_reply(model, operation, protocol, &request_id, reply),
         Err(error) => {
             to_response(aloft_wire::write_error(model, Some(operation), protocol, &request_id, &error))
@@ -75,14 +96,16 @@ async fn run(
     model: &'static Model,
     (protocol, operation): (Protocol, &'static Operation),
     mut request: Request,
-    signed_path: String,
+    signed: Signed,
     request_id: String,
     trace_id: Option<String>,
 ) -> Result<Reply, ServiceError> {
     let presented = sigv4::presented(&request)?;
-    let routed_path = std::mem::replace(&mut request.path, signed_path);
+    let routed_path = std::mem::replace(&mut request.path, signed.path);
+    let body = std::mem::replace(&mut request.body, signed.body);
     let caller = identity::authenticate(engine, &request, presented.as_ref())?;
     request.path = routed_path;
+    request.body = body;
     if request.header("x-amz-content-sha256").is_some_and(aws_chunked::is_announced) {
         take_chunks_apart(&mut request)?;
     }
@@ -97,6 +120,7 @@ async fn run(
         principal: caller.principal,
         request_id,
         trace_id,
+        source: None,
     };
     engine.call(&context, model.name(), operation.name(), input).await
 }

@@ -133,6 +133,7 @@ async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
             let trace_id = request.head.header("x-amzn-trace-id").map(str::to_owned);
             let context =
                 Context { principal: Principal::Anonymous, request_id, trace_id, ..engine.root_context() };
+            engine.metering().called(&context.principal, service.name(), "HTTP");
             service.http(&context, request).await
         }
         route::Route::Unknown(api) => unknown::answer(&request.head, &api),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod aws;
+mod gzip;
 mod listener;
 mod route;
 mod unknown;

@@ -36,6 +36,16 @@ pub(super) fn method_arn(place: &Place, stage: &str, request: &Request) -> Strin
     format!("arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/{}{}", request.method, request.path)
 }
 
+/// The same with the resource's path in place of the request's: what many requests have in common.
+pub(super) fn template_arn(at: At, request: &Request) -> String {
+    let (region, account, api) = (&at.place.region, &at.place.account, &at.place.api);
+    let (partition, stage) = (region.partition(), &at.stage.name);
+    format!(
+        "arn:{partition}:execute-api:{region}:{account}:{api}/{stage}/{}{}",
+        request.method, at.resource.path
+    )
+}
+
 /// The context of a request, as functions see it.
 pub(super) fn request_context(at: At, request: &Request, caller: &Caller) -> Value {
     let mut identity = proxy::identity(request);

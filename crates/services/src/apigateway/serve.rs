@@ -55,7 +55,8 @@ async fn find(
     let signer = authorize::signer(&context, at, &request);
     let mut request = Request::new(&context, &api.place.api, request, path);
     request.path_parameters = variables;
-    let context = Context { trace_id: Some(request.trace_id.clone()), ..context };
+    let source = event::template_arn(at, &request);
+    let context = Context { trace_id: Some(request.trace_id.clone()), ..context }.caused_by(source);
     let answered = match signer {
         Ok(signer) => within(service, &context, at, &request, signer).await,
         Err(refusal) => Err(refusal),

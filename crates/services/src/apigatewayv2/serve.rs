@@ -54,7 +54,10 @@ async fn within(
     };
     let mut request = Request::new(context, &api.place.api, request, path);
     request.path_parameters = variables;
-    let context = Context { trace_id: Some(request.trace_id.clone()), ..context.clone() };
+    let (region, account, id) = (&api.place.region, &api.place.account, &api.place.api);
+    let (partition, stage_name) = (region.partition(), &stage.name);
+    let source = format!("arn:{partition}:execute-api:{region}:{account}:{id}/{stage_name}/{}", route.key);
+    let context = Context { trace_id: Some(request.trace_id.clone()), ..context.clone() }.caused_by(source);
     let at = (&api.place, stage, route);
     let mut answer = match authorize::check(service, &context, at, &request, signer).await {
         Ok(authorizer) => integrate::answer(service, &context, at, &request, authorizer).await,

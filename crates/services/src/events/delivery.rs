@@ -100,6 +100,7 @@ pub(super) async fn work(context: &Context, timer: &Timer) -> Outcome<()> {
     let context = Context {
         trace_id: delivery.trace.clone(),
         principal: Principal::Service("events.amazonaws.com".to_owned()),
+        source: Some(delivery.rule_arn.clone()),
         ..context.clone()
     };
     if let Err(error) = deliver(&context, &delivery, text.clone()).await {

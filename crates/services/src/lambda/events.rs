@@ -169,6 +169,7 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
         client_context: event.client_context.clone(),
         trace_id: event.trace_id.clone(),
         cause: event.cause.clone(),
+        iterator_age: None,
         wait: Some(PATIENCE),
     };
     let outcome: Outcome = match invoke::run(running, context, &event.name, &target, call).await {

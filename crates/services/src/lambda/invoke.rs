@@ -1,11 +1,11 @@
 //! Invoking: the operation, and the one way on which every invocation goes, whoever asks for it.
 
 use super::errors::{self, invalid, too_large};
-use super::ledger::Entry;
 use super::name::Name;
 use super::running::Running;
 use super::targets::Target;
 use super::{Lambda, events};
+use aloft_engine::metering::{self, Ending, Verdict};
 use aloft_engine::{Body, Context, Principal, Reply, ServiceError, WithBody};
 use aloft_worker::{FunctionError, Invocation, InvokeError, Outcome};
 use base64::Engine;
@@ -43,8 +43,10 @@ pub(super) struct Call {
     /// As JSON.
     pub client_context: Option<String>,
     pub trace_id: String,
-    /// Who asks for it, for the ledger.
+    /// What caused it, for the ledger.
     pub cause: String,
+    /// How old a stream's batch is.
+    pub iterator_age: Option<Duration>,
     /// How long it may wait until there is room for it; not at all when a caller waits for the answer.
     pub wait: Option<Duration>,
 }
@@ -57,11 +59,13 @@ impl Call {
             payload,
             client_context: None,
             trace_id: trace_of(context),
-            cause: match &context.principal {
-                Principal::Root => "root".to_owned(),
-                Principal::Arn(text) | Principal::Service(text) => text.clone(),
-                Principal::Anonymous => "anonymous".to_owned(),
+            cause: match (&context.source, &context.principal) {
+                (Some(source), _) => source.clone(),
+                (None, Principal::Root) => "root".to_owned(),
+                (None, Principal::Arn(text) | Principal::Service(text)) => text.clone(),
+                (None, Principal::Anonymous) => "anonymous".to_owned(),
             },
+            iterator_age: None,
             wait: None,
         }
     }
@@ -153,10 +157,19 @@ pub(super) async fn run(
     target: &Arc<Target>,
     call: Call,
 ) -> Result<Outcome, ServiceError> {
+    let metering = context.engine.metering();
+    let begins = metered(context, name, target, &call);
     if target.reserved == Some(0) {
+        metering.throttled(begins);
         return Err(errors::throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
     }
-    let permit = target.gate.pass(call.wait).await?;
+    let permit = match target.gate.pass(call.wait).await {
+        Ok(permit) => permit,
+        Err(refusal) => {
+            metering.throttled(begins);
+            return Err(refusal);
+        }
+    };
     if target.credentials_until.load(Ordering::Relaxed) <= context.now().millis() {
         let (until, renewed) = running.credentials.ensure(context, &target.spec).await?;
         target.credentials_until.store(until.millis(), Ordering::Relaxed);
@@ -165,18 +178,28 @@ pub(super) async fn run(
             running.workers.retire(&target.spec.account, &target.spec.region, &target.spec.name);
         }
     }
-    let Call { request_id, payload, client_context, trace_id, cause, .. } = call;
+    let Call { request_id, payload, client_context, trace_id, .. } = call;
     let invocation = Invocation {
-        request_id: request_id.clone(),
+        request_id,
         function_arn: name.arn(),
         payload,
         client_context,
         cognito_identity: None,
-        trace_id: trace_id.clone(),
+        trace_id,
     };
-    let outcome = running.workers.invoke(target.spec.clone(), invocation).await;
-    drop(permit);
-    let outcome = outcome.map_err(|error| match error {
+    let begun = metering.begin(metering::Invocation { at: context.now(), ..begins });
+    let ended = move |result: &Result<Outcome, InvokeError>| {
+        drop(permit);
+        match result {
+            Ok(outcome) => begun.end(ending(outcome)),
+            Err(InvokeError::TooManyEnvironments) => begun.throttle(),
+            // It may have been at work.
+            Err(InvokeError::Shutdown) => drop(begun),
+            Err(InvokeError::RuntimeMissing { .. } | InvokeError::Io(_)) => begun.cancel(),
+        }
+    };
+    let outcome = running.workers.invoke_then(target.spec.clone(), invocation, ended).await;
+    outcome.map_err(|error| match error {
         InvokeError::TooManyEnvironments => errors::throttled("ConcurrentInvocationLimitExceeded"),
         // Trying again cannot help, so it is not the service's fault, as clients understand it.
         InvokeError::RuntimeMissing { message } => ServiceError::new("InvalidRuntimeException", 400, message),
@@ -185,31 +208,49 @@ pub(super) async fn run(
             tracing::error!(%source, function = target.spec.name, "an execution environment did not start");
             errors::failed(format!("{error}: {source}"))
         }
-    })?;
+    })
+}
+
+/// The call as the ledger has it.
+fn metered(context: &Context, name: &Name, target: &Target, call: &Call) -> metering::Invocation {
     let spec = &target.spec;
-    let millis = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 1e2;
-    let entry = Entry {
+    metering::Invocation {
         at: context.now(),
-        request_id,
+        request_id: call.request_id.clone(),
         account: spec.account.clone(),
         region: spec.region.clone(),
         function: spec.name.clone(),
+        qualifier: name.qualifier.clone(),
         version: spec.version.clone(),
-        cause,
-        trace_id,
+        cause: call.cause.clone(),
+        trace_id: call.trace_id.clone(),
+        memory_mb: spec.memory_mb,
+        architecture: target.architecture.clone(),
+        iterator_age_ms: call.iterator_age.map(|age| age.as_millis() as u64),
+        concurrent: 0,
+    }
+}
+
+/// The outcome as the ledger has it.
+fn ending(outcome: &Outcome) -> Ending {
+    let millis = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 1e2;
+    Ending {
+        verdict: match outcome.error {
+            None => Verdict::Ok,
+            Some(FunctionError::Unhandled) if error_type(&outcome.payload) == "Sandbox.Timedout" => {
+                Verdict::Timeout
+            }
+            Some(_) => Verdict::Error,
+        },
         log_stream: outcome.log_stream.clone(),
         duration_ms: millis(outcome.duration),
         init_ms: outcome.init.map(millis),
         billed_ms: outcome.billed.as_millis() as u64,
-        memory_mb: spec.memory_mb,
         used_mb: outcome.max_memory_mb,
-        result: match outcome.error {
-            None => "Success",
-            Some(FunctionError::Handled) => "Handled",
-            Some(FunctionError::Unhandled) => "Unhandled",
-        }
-        .to_owned(),
-    };
-    running.ledger.add(context.store(), entry);
-    Ok(outcome)
+    }
+}
+
+fn error_type(payload: &[u8]) -> String {
+    let error: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+    error["errorType"].as_str().unwrap_or_default().to_owned()
 }

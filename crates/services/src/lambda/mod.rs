@@ -21,7 +21,6 @@ mod functions;
 mod gates;
 mod invoke;
 mod layers;
-pub mod ledger;
 mod mapping;
 mod mappings;
 mod name;

@@ -6,7 +6,6 @@ use super::code;
 use super::credentials::{self, Credentials};
 use super::dispatch::Dispatchers;
 use super::gates::Gates;
-use super::ledger::Ledger;
 use super::name::FunctionKey;
 use super::poller::Pollers;
 use super::sink::Sink;
@@ -30,7 +29,6 @@ pub(super) struct Running {
     pub targets: Targets,
     pub gates: Gates,
     pub credentials: Arc<Credentials>,
-    pub ledger: Ledger,
     pub dispatchers: Dispatchers,
     pub pollers: Pollers,
 }
@@ -60,7 +58,6 @@ impl Running {
             targets: Targets::default(),
             gates: Gates::default(),
             credentials,
-            ledger: Ledger::open(engine.store()),
             dispatchers: Dispatchers::default(),
             pollers: Pollers::default(),
         })

@@ -272,6 +272,7 @@ impl StreamPoller {
         let payload = json!({ "Records": batch }).to_string();
         let mut call = Call::new(&self.context, payload.into());
         call.cause.clone_from(&self.mapping.source);
+        call.iterator_age = batch.last().map(|record| self.age(record));
         call.wait = Some(PATIENCE);
         let outcome = invoke::run(running, &self.context, name, &target, call).await?;
         let answer: Value = serde_json::from_slice(&outcome.payload).unwrap_or_default();
@@ -288,14 +289,15 @@ impl StreamPoller {
         Ok(Step::Failed(from, answer))
     }
 
+    fn age(&self, record: &Value) -> Duration {
+        self.context.now().since(made(record))
+    }
+
     /// Gives up the records that are too old.
     async fn drop_old(&self, batch: &mut Vec<Value>) {
         let Some(age) = self.settings.age_seconds else { return };
         let now = self.context.now();
-        let is_old = |record: &Value| {
-            let made = record["dynamodb"]["ApproximateCreationDateTime"].as_f64().unwrap_or_default();
-            now.since(Timestamp::from_seconds_f64(made)) > Duration::from_secs(age)
-        };
+        let is_old = |record: &Value| now.since(made(record)) > Duration::from_secs(age);
         let count = batch.iter().take_while(|record| is_old(record)).count();
         let old: Vec<Value> = batch.drain(..count).collect();
         if !old.is_empty() {
@@ -348,4 +350,11 @@ impl StreamPoller {
             tracing::warn!(%error, destination, "a destination was not told of records that were given up");
         }
     }
+}
+
+/// When a record came into its stream.
+fn made(record: &Value) -> Timestamp {
+    Timestamp::from_seconds_f64(
+        record["dynamodb"]["ApproximateCreationDateTime"].as_f64().unwrap_or_default(),
+    )
 }

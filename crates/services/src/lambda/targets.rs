@@ -22,6 +22,8 @@ pub(super) struct Target {
     pub gate: Gate,
     pub reserved: Option<u32>,
     pub dead_letter: Option<String>,
+    /// `x86_64` or `arm64`: what it would be billed as.
+    pub architecture: String,
     /// Until when the credentials in the cache are good enough, in milliseconds since 1970.
     pub credentials_until: AtomicI64,
 }
@@ -135,6 +137,9 @@ async fn target(
     }
     let (log_group, label) = (version.settings.log_group(key), version.label());
     let settings = version.settings;
+    let architecture =
+        settings.others.get("Architectures").and_then(|all| all[0].as_str()).unwrap_or("x86_64");
+    let architecture = architecture.to_owned();
     let spec = FunctionSpec {
         account: key.account.clone(),
         region: key.region.clone(),
@@ -157,6 +162,7 @@ async fn target(
         gate: running.gates.of(key, function.reserved),
         reserved: function.reserved,
         dead_letter: settings.dead_letter,
+        architecture,
         credentials_until: AtomicI64::new(i64::MIN),
     }))
 }

@@ -18,7 +18,7 @@ use crate::s3::S3;
 use crate::sqs::Sqs;
 use crate::testing::{Cloud, matches};
 use aloft_base::Clock;
-use aloft_engine::Service;
+use aloft_engine::{Service, metering};
 use aloft_store::Store;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -139,9 +139,9 @@ async fn log_with(cloud: &Cloud, function: &str, beginning: &str, count: usize) 
 }
 
 /// The entries of the ledger, once there are so many.
-async fn ledger(cloud: &Cloud, count: usize) -> Vec<super::ledger::Entry> {
-    until(cloud, super::ledger::LEDGER, async || {
-        let entries = super::ledger::recent(cloud.engine.store(), 1000).expect("the ledger");
+async fn ledger(cloud: &Cloud, count: usize) -> Vec<metering::Row> {
+    until(cloud, metering::ROWS, async || {
+        let entries = metering::recent(cloud.engine.store(), 1000).expect("the ledger");
         (entries.len() >= count).then_some(entries)
     })
     .await

@@ -164,6 +164,10 @@ pub(super) async fn deliver(context: &Context, payload: &Value) -> Result<(), Se
     let raised = payload["raised"].as_i64().map_or(context.now(), Timestamp);
     let context =
         Context { trace_id: payload["trace"].as_str().map(str::to_owned), ..context.as_service("s3") };
+    let context = match message["Records"][0]["s3"]["bucket"]["arn"].as_str() {
+        Some(bucket) => context.caused_by(bucket),
+        None => context,
+    };
     let Err(error) = send(&context, to, message).await else { return Ok(()) };
     let refused = error.status == 501 || (error.status < 500 && error.status != 429);
     if refused || context.now().since(raised) > GIVE_UP_AFTER {

@@ -177,6 +177,7 @@ async fn deliver(
     let context = Context {
         trace_id: message.trace.clone(),
         principal: Principal::Service("sns.amazonaws.com".to_owned()),
+        source: Some(message.topic.clone()),
         ..context.clone()
     };
     match subscription.protocol.as_str() {
