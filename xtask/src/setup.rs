@@ -15,15 +15,15 @@ pub fn run() -> Result<()> {
     need("node", &["--version"], "v20", "Node.js 20 or later")?;
     need("python3", &["--version"], "Python 3.9", "Python 3.9 or later")?;
     runtimes()?;
-    python("venv", "clients/requirements.txt", virtual_environment)?;
+    python("venv", "tests/clients/requirements.txt", virtual_environment)?;
     npm("original", "original")?;
     npm("fork", "fork")
 }
 
 /// Installs what Lambda's runtimes bring along, which is all that the demo needs.
 pub fn runtimes() -> Result<()> {
-    npm("clients", "runtimes/nodejs")?;
-    python("runtimes/python", "clients/runtime-requirements.txt", |folder, requirements| {
+    npm_of("crates/aloft/src/sdks", "runtimes/nodejs")?;
+    python("runtimes/python", "crates/aloft/src/sdks/requirements.txt", |folder, requirements| {
         let pip =
             ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
         shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
@@ -32,7 +32,12 @@ pub fn runtimes() -> Result<()> {
 
 /// Installs the packages of `tests/<lock>/package-lock.json` in `<cache>/<name>`.
 pub fn npm(lock: &str, name: &str) -> Result<()> {
-    let source = shell::root().join("tests").join(lock);
+    npm_of(&format!("tests/{lock}"), name)
+}
+
+/// Installs the packages of a folder's `package-lock.json` in `<cache>/<name>`.
+fn npm_of(folder: &str, name: &str) -> Result<()> {
+    let source = shell::root().join(folder);
     install(name, &source.join("package-lock.json"), |folder| {
         for file in ["package.json", "package-lock.json"] {
             fs::copy(source.join(file), folder.join(file))?;
@@ -43,7 +48,7 @@ pub fn npm(lock: &str, name: &str) -> Result<()> {
 }
 
 fn python(name: &str, requirements: &str, make: impl Fn(&Path, &Path) -> Result<()>) -> Result<()> {
-    let requirements = shell::root().join("tests").join(requirements);
+    let requirements = shell::root().join(requirements);
     install(name, &requirements, |folder| make(folder, &requirements))
 }
 

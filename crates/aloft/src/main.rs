@@ -10,6 +10,7 @@ mod deploy;
 mod encoding;
 mod failure;
 mod lifecycle;
+mod sdks;
 mod session;
 mod terminal;
 mod variables;

@@ -7,12 +7,14 @@ mod artifacts;
 mod glob;
 mod handlers;
 mod npm;
+mod sdks;
 mod select;
 mod source;
 mod zip;
 
 pub use artifacts::{Artifact, Artifacts, package, package_function};
 pub use glob::Glob;
+pub use sdks::{Sdk, sdks_asked_for};
 pub use select::{Selection, select};
 pub use source::S3Location;
 pub use zip::{ZipEntry, write_zip, write_zip_of};

@@ -39,6 +39,11 @@ pub async fn run(session: &mut Session, options: &Invoke) -> anyhow::Result<()> 
     }
     if answer.params["FunctionError"].is_string() {
         session.terminal.print("\nError:\nInvoked function failed");
+        if session.common.local
+            && let Some(hint) = crate::sdks::hint(&String::from_utf8_lossy(&body))
+        {
+            session.terminal.say(&hint);
+        }
         return Err(AlreadyShown.into());
     }
     Ok(())

@@ -33,7 +33,13 @@ pub async fn run(session: &mut Session, options: &InvokeLocal) -> anyhow::Result
         other => anyhow::Error::from(other),
     })?;
     session.terminal.print(&pretty(&outcome.payload));
-    if outcome.error.is_some() { Err(AlreadyShown.into()) } else { Ok(()) }
+    if outcome.error.is_none() {
+        return Ok(());
+    }
+    if let Some(hint) = crate::sdks::hint(&String::from_utf8_lossy(&outcome.payload)) {
+        session.terminal.say(&hint);
+    }
+    Err(AlreadyShown.into())
 }
 
 fn specification(session: &Session, key: &str, name: String, region: Region) -> FunctionSpec {

@@ -65,6 +65,7 @@ pub static PACKAGE: &[Step<Deployment>] = steps![Deployment;
 pub static DEPLOY: &[Step<Deployment>] = steps![Deployment;
     "aws:deploy:deploy:createStack" => stack::create,
     "aws:deploy:deploy:checkForChanges" => upload::check_for_changes,
+    "before:aws:deploy:deploy:uploadArtifacts" => crate::sdks::provide,
     "aws:deploy:deploy:uploadArtifacts" => upload::upload,
     "aws:deploy:deploy:validateTemplate" => stack::validate,
     "aws:deploy:deploy:updateStack" => stack::update,
@@ -104,6 +105,11 @@ impl Deployment {
     /// The zips, once they are made.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
+    }
+
+    /// The zips of the package.
+    pub fn files(&self) -> anyhow::Result<&[PathBuf]> {
+        Ok(&self.package()?.files)
     }
 
     fn package(&self) -> anyhow::Result<&Package> {

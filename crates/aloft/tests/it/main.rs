@@ -20,6 +20,7 @@ mod order_worker;
 mod original;
 mod plan;
 mod rollback;
+mod sdks;
 mod word_count;
 
 use aloft_testkit::{Project, TempCloud};
