@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod licences;
 mod models;
 mod parity;
 mod setup;
@@ -20,6 +21,7 @@ type Chore = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 const CHORES: &[Chore] = &[
     ("bench", "measure side by side with the original framework", bench::run),
     ("demo", "deploy an example to the local cloud, call it, show what happened [--keep]", demo::run),
+    ("licences", "check the licences of what is built in", |_| licences::check()),
     ("models", "make models/ again from the public API models", |_| models::run()),
     ("parity", "compare compiled templates with the original's, by feature [filter]", parity::run),
     ("setup", "install what the tests need", |_| setup::run()),

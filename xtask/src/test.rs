@@ -2,7 +2,7 @@
 //!
 //! Ends with the line `N passed, N failed`, which tests and checks are counted in.
 
-use crate::{setup, shell, tidy};
+use crate::{licences, setup, shell, tidy};
 use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -22,6 +22,7 @@ pub fn run() -> Result<()> {
     let mut count = Count::default();
     count.check("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])));
     count.check("tidy", tidy::run);
+    count.check("licences", licences::check);
     count.check("setup", setup::run);
     count.tests()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
