@@ -59,14 +59,16 @@ pub trait ResourceHandler: Sync {
     /// Makes the resource.
     async fn create(&self, resource: &ResourceContext, properties: &Value) -> Result<Resource, ServiceError>;
 
-    /// Changes the resource from the `old` properties to the `new` ones.
+    /// Changes the resource from the `old` properties to the `new` ones. Unless a type says otherwise, it cannot be changed.
     async fn update(
         &self,
-        resource: &ResourceContext,
-        physical_id: &str,
-        old: &Value,
-        new: &Value,
-    ) -> Result<Update, ServiceError>;
+        _resource: &ResourceContext,
+        _physical_id: &str,
+        _old: &Value,
+        _new: &Value,
+    ) -> Result<Update, ServiceError> {
+        Ok(Update::Replace)
+    }
 
     /// Deletes the resource; one that is gone already is no error.
     async fn delete(

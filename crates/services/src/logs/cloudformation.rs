@@ -123,16 +123,6 @@ impl ResourceHandler for StreamHandler {
         Ok(Resource { physical_id: name, ..Resource::default() })
     }
 
-    async fn update(
-        &self,
-        _: &ResourceContext,
-        _: &str,
-        _: &Value,
-        _: &Value,
-    ) -> Result<Update, ServiceError> {
-        Ok(Update::Replace)
-    }
-
     async fn delete(
         &self,
         resource: &ResourceContext,

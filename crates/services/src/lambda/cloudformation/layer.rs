@@ -2,7 +2,7 @@
 
 use super::{only, required, unless_gone};
 use crate::properties;
-use aloft_engine::{Resource, ResourceContext, ResourceHandler, ServiceError, Update, async_trait};
+use aloft_engine::{Resource, ResourceContext, ResourceHandler, ServiceError, async_trait};
 use serde_json::{Value, json};
 
 /// The layer and the number of a layer version's ARN.
@@ -26,16 +26,6 @@ impl ResourceHandler for LayerHandler {
         let arn = answer["LayerVersionArn"].as_str().unwrap_or_default();
         let attributes = properties::attributes([("LayerVersionArn", arn)]);
         Ok(Resource { physical_id: arn.to_owned(), attributes })
-    }
-
-    async fn update(
-        &self,
-        _: &ResourceContext,
-        _: &str,
-        _: &Value,
-        _: &Value,
-    ) -> Result<Update, ServiceError> {
-        Ok(Update::Replace)
     }
 
     async fn delete(
@@ -68,16 +58,6 @@ impl ResourceHandler for PermissionHandler {
         }
         let physical_id = format!("{arn}#{id}");
         Ok(Resource { attributes: properties::attributes([("Id", &physical_id)]), physical_id })
-    }
-
-    async fn update(
-        &self,
-        _: &ResourceContext,
-        _: &str,
-        _: &Value,
-        _: &Value,
-    ) -> Result<Update, ServiceError> {
-        Ok(Update::Replace)
     }
 
     async fn delete(

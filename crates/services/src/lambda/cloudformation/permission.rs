@@ -2,7 +2,7 @@
 
 use super::{only, required, typed, unless_gone};
 use crate::properties;
-use aloft_engine::{Resource, ResourceContext, ResourceHandler, ServiceError, Update, async_trait};
+use aloft_engine::{Resource, ResourceContext, ResourceHandler, ServiceError, async_trait};
 use serde_json::{Value, json};
 
 pub(super) struct PermissionHandler;
@@ -33,16 +33,6 @@ impl ResourceHandler for PermissionHandler {
             other => drop(other?),
         }
         Ok(Resource { attributes: properties::attributes([("Id", &id)]), physical_id: id })
-    }
-
-    async fn update(
-        &self,
-        _: &ResourceContext,
-        _: &str,
-        _: &Value,
-        _: &Value,
-    ) -> Result<Update, ServiceError> {
-        Ok(Update::Replace)
     }
 
     async fn delete(

@@ -23,16 +23,6 @@ impl ResourceHandler for VersionHandler {
         Ok(Resource { physical_id: arn.to_owned(), attributes })
     }
 
-    async fn update(
-        &self,
-        _: &ResourceContext,
-        _: &str,
-        _: &Value,
-        _: &Value,
-    ) -> Result<Update, ServiceError> {
-        Ok(Update::Replace)
-    }
-
     async fn delete(
         &self,
         resource: &ResourceContext,
