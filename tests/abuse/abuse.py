@@ -72,6 +72,21 @@ def sockets(event):
     }
 
 
+def connections(event):
+    """What answers at the addresses that the test knows, and how the others are refused."""
+    seen = {}
+    for host, port in event["addresses"]:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as it:
+            it.settimeout(10)
+            try:
+                it.connect((host, port))
+                it.sendall(b"hello")
+                seen[f"{host}:{port}"] = it.recv(100).decode()
+            except OSError as error:
+                seen[f"{host}:{port}"] = errno.errorcode.get(error.errno, str(error))
+    return seen
+
+
 def files(event):
     """What can be read of the paths that the test knows on the host."""
     seen = {}

@@ -123,6 +123,10 @@ pub struct CloudStart {
     /// How functions are kept apart: `strict` starts only where all of it is possible
     #[arg(long, value_enum, default_value_t)]
     pub isolation: Isolation,
+    /// What functions may reach besides this cloud and public addresses: ADDRESS[/PREFIX][:PORT], such as
+    /// 127.0.0.1:5432 for a database on this machine (may be repeated)
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow: Vec<aloft_engine::Destination>,
 }
 
 /// How functions are kept apart.

@@ -4,7 +4,7 @@ use crate::http::Listener;
 use crate::metering::Metering;
 use crate::{Context, Input, Reply, Service, ServiceError, identity, timers};
 use aloft_base::{AccountId, Clock, Ids, Region};
-use aloft_sandbox::Isolation;
+use aloft_sandbox::{Destination, Isolation};
 use aloft_store::{Store, StoreError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub struct Options {
     pub max_environments: usize,
     /// How functions are kept apart.
     pub isolation: Isolation,
+    /// What functions may reach besides this cloud and public addresses.
+    pub allowed: Vec<Destination>,
 }
 
 impl Default for Options {
@@ -59,6 +61,7 @@ impl Default for Options {
             environment_idle: Duration::from_secs(300),
             max_environments: 200,
             isolation: Isolation::BestEffort,
+            allowed: Vec::new(),
         }
     }
 }

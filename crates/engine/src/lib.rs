@@ -14,7 +14,7 @@ mod resource;
 mod service;
 pub mod timers;
 
-pub use aloft_sandbox::Isolation;
+pub use aloft_sandbox::{Destination, Isolation};
 pub use aloft_wire::{Input, ServiceError};
 pub use context::{Context, Principal};
 pub use engine::{Engine, Options, StartError};

@@ -1,7 +1,7 @@
 //! A process in its jail, and the task that watches over it until the whole tree is gone.
 
 use crate::groups::Group;
-use crate::isolated::First;
+use crate::isolated::{Doors, First};
 use crate::launch::Limits;
 use crate::processes;
 use aloft_base::ByteSize;
@@ -34,6 +34,7 @@ pub struct Exit {
 pub struct Jailed {
     shared: Arc<Shared>,
     output: Mutex<Option<PipeReader>>,
+    doors: Mutex<Option<Doors>>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
@@ -79,6 +80,7 @@ impl Jailed {
     pub(crate) fn supervise(
         process: Process,
         output: Option<PipeReader>,
+        doors: Option<Doors>,
         group: Option<Group>,
         mark: String,
         limits: &Limits,
@@ -96,7 +98,7 @@ impl Jailed {
             let exit = watched.run(process, &limits).await;
             sender.send_replace(Some(exit));
         });
-        Self { shared, output: Mutex::new(output), exit }
+        Self { shared, output: Mutex::new(output), doors: Mutex::new(doors), exit }
     }
 
     /// The process number of the program, on the host.
@@ -107,6 +109,11 @@ impl Jailed {
     /// The pipe that carries standard output and standard error, once.
     pub fn take_output(&self) -> Option<PipeReader> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The doors of its network, once; `None` where it shares the host's.
+    pub fn take_doors(&self) -> Option<Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// How it ended, if it has.

@@ -120,11 +120,13 @@ pub(crate) fn spawn(
     let started = match (isolated, &launch.view) {
         (Some(isolated), Some(view)) => isolated
             .start(&launch, view, group.as_ref())
-            .map(|(first, output)| (Process::Isolated(first), output)),
-        _ => start(gate, &launch, group.as_ref()),
+            .map(|begun| (Process::Isolated(begun.first), begun.output, begun.doors)),
+        _ => start(gate, &launch, group.as_ref()).map(|(process, output)| (process, output, None)),
     };
     match started {
-        Ok((process, output)) => Ok(Jailed::supervise(process, output, group, launch.mark, &launch.limits)),
+        Ok((process, output, doors)) => {
+            Ok(Jailed::supervise(process, output, doors, group, launch.mark, &launch.limits))
+        }
         Err(source) => {
             if let Some(group) = group {
                 group.remove();

@@ -5,6 +5,7 @@
 //! memory, and always from resource limits. It knows nothing of HTTP, of Lambda or of the store.
 //! Keeps true: an [`Exit`] is published only after every process of the tree is gone and its control group is removed.
 
+mod destination;
 mod groups;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[allow(unsafe_code)] // Nowhere else.
@@ -18,7 +19,8 @@ mod processes;
 #[cfg(test)]
 mod tests;
 
-pub use isolated::View;
+pub use destination::{Destination, DestinationError};
+pub use isolated::{API_PORT, Doors, View};
 pub use jailed::{Exit, Jailed};
 pub use launch::{Launch, Limits, Output};
 
@@ -73,10 +75,12 @@ pub struct Sandbox {
 impl Sandbox {
     /// Looks at what this machine offers and clears what a predecessor that was killed left behind. What is not
     /// available is done without; [`Sandbox::missing`] and [`Sandbox::lacking`] say what that is.
-    pub fn open(isolation: Isolation) -> Self {
+    ///
+    /// Connections to these ports of loopback lead out of a jail too ([`Doors::outward`]); all others are its own.
+    pub fn open(isolation: Isolation, loopback: &[u16]) -> Self {
         let (isolated, lacking) = match isolation {
             Isolation::None => (None, Vec::new()),
-            _ => Isolated::open(),
+            _ => Isolated::open(loopback),
         };
         Self { groups: Groups::open(), gate: Gate::new(), isolated, lacking }
     }
@@ -89,6 +93,11 @@ impl Sandbox {
     /// Whether jails have a root of their own: [`Launch::view`] counts, and paths are those of the jail.
     pub fn isolates(&self) -> bool {
         self.isolated.is_some()
+    }
+
+    /// Whether jails have networks of their own: [`Jailed::take_doors`] gives the ways out.
+    pub fn has_networks(&self) -> bool {
+        self.isolated.as_ref().is_some_and(Isolated::has_networks)
     }
 
     /// The layers of isolation that were asked for and that this machine does not allow, in words for a person.

@@ -32,7 +32,7 @@ fn launch(script: &str) -> Launch {
 
 /// Both kinds of machine: with control groups, where this one has them, and without.
 fn sandboxes() -> [Sandbox; 2] {
-    [Sandbox::open(Isolation::None), Sandbox::plain()]
+    [Sandbox::open(Isolation::None, &[]), Sandbox::plain()]
 }
 
 /// Runs a script to its end and gives what it wrote, its exit code and whether memory was the cause.
@@ -110,7 +110,7 @@ async fn the_whole_tree_ends() {
 
 #[tokio::test]
 async fn forks_are_limited() {
-    let sandbox = Sandbox::open(Isolation::None);
+    let sandbox = Sandbox::open(Isolation::None, &[]);
     if sandbox.missing().contains(&"processes") {
         return;
     }
@@ -121,7 +121,7 @@ async fn forks_are_limited() {
 
 #[tokio::test]
 async fn what_cannot_start_leaves_nothing() {
-    let sandbox = Sandbox::open(Isolation::None);
+    let sandbox = Sandbox::open(Isolation::None, &[]);
     let mut absent = launch("true");
     absent.directory = "/no/such/directory".into();
     let error = sandbox.spawn(absent).expect_err("it cannot start");
@@ -139,7 +139,7 @@ async fn leftovers_of_a_killed_predecessor_are_removed() {
     let dead =
         std::process::Command::new("true").spawn().and_then(|mut child| child.wait().map(|_| child.id()));
     let dead = dead.expect("a process number").to_string();
-    let sandbox = Sandbox::open(Isolation::None);
+    let sandbox = Sandbox::open(Isolation::None, &[]);
     let own = format!("-{}-", std::process::id());
     let mut left = Vec::new();
     for directory in sandbox.group_directories() {
@@ -152,7 +152,7 @@ async fn leftovers_of_a_killed_predecessor_are_removed() {
     for group in &left {
         std::fs::write(group.join("child/cgroup.procs"), process.id().to_string()).expect("it is moved");
     }
-    let successor = Sandbox::open(Isolation::None);
+    let successor = Sandbox::open(Isolation::None, &[]);
     assert!(left.iter().all(|it| !it.exists()), "{left:?}");
     if left.is_empty() {
         process.kill().expect("it is there");

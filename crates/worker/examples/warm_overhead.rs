@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         } else {
             Isolation::BestEffort
         },
+        allowed: Vec::new(),
         logs: Arc::new(Ignored),
         credentials: Arc::new(|_| TemporaryCredentials::default()),
     });

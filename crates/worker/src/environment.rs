@@ -6,13 +6,14 @@
 use crate::exchange::{Exchange, Initialized};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
 use crate::logs::{Destination, Logs};
+use crate::outward::{self, Outward};
 use crate::places::Places;
 use crate::report;
 use crate::runtime_api;
 use crate::runtimes::{self, Installed, RUNTIMES, Start};
 use crate::variables::{Surroundings, variables};
 use aloft_base::{ByteSize, Clock, Ids};
-use aloft_sandbox::{Exit, Jailed, Launch, Limits, Output, Sandbox};
+use aloft_sandbox::{API_PORT, Exit, Jailed, Launch, Limits, Output, Sandbox};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -21,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -41,6 +42,8 @@ pub(crate) struct Setting {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) endpoint_url: Option<String>,
+    /// Where functions with a network of their own may go.
+    pub(crate) outward: Arc<Outward>,
     pub(crate) sink: Option<Arc<dyn LogSink>>,
     pub(crate) output: Output,
 }
@@ -112,7 +115,15 @@ pub(crate) struct Environment {
     started: Instant,
     initialized: Mutex<Option<oneshot::Receiver<Initialized>>>,
     measured: Mutex<Option<(Instant, u32)>>,
-    tasks: [AbortHandle; 2],
+    tasks: Vec<AbortHandle>,
+}
+
+/// A process that has started, and what surrounds it.
+struct Launched {
+    jailed: Jailed,
+    logs: Arc<Logs>,
+    api: TcpListener,
+    tasks: Vec<AbortHandle>,
 }
 
 /// How an initialisation ended.
@@ -147,12 +158,12 @@ impl Environment {
             Places::of_host(spec, start, &temporary)
         };
         let launched = Self::launch(setting, spec, places, stream, credentials, inherit, &id).await;
-        let (jailed, logs, listener) = launched.inspect_err(|_| {
+        let Launched { jailed, logs, api, mut tasks } = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
         let (exchange, initialized) = Exchange::new();
-        let serving = tokio::spawn(runtime_api::serve(listener, exchange.clone()));
-        let reading = tokio::spawn(logs.clone().pump());
+        tasks.push(tokio::spawn(runtime_api::serve(api, exchange.clone())).abort_handle());
+        tasks.push(tokio::spawn(logs.clone().pump()).abort_handle());
         logs.begin(report::init_start(&start.version, spec.region.as_str()), true);
         logs.flush();
         Ok(Self {
@@ -165,7 +176,7 @@ impl Environment {
             started,
             initialized: Mutex::new(Some(initialized)),
             measured: Mutex::default(),
-            tasks: [serving.abort_handle(), reading.abort_handle()],
+            tasks,
         })
     }
 
@@ -178,9 +189,16 @@ impl Environment {
         credentials: Option<&TemporaryCredentials>,
         inherit: &BTreeMap<String, String>,
         id: &str,
-    ) -> Result<(Jailed, Arc<Logs>, TcpListener), InvokeError> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let runtime_api = listener.local_addr()?.to_string();
+    ) -> Result<Launched, InvokeError> {
+        // In a network of its own the environment brings the listener along.
+        let listener = match setting.sandbox.has_networks() {
+            true => None,
+            false => Some(TcpListener::bind(("127.0.0.1", 0)).await?),
+        };
+        let runtime_api = match &listener {
+            Some(listener) => listener.local_addr()?.to_string(),
+            None => format!("127.0.0.1:{API_PORT}"),
+        };
         let surroundings = Surroundings {
             runtime_api: &runtime_api,
             log_stream: stream,
@@ -194,8 +212,8 @@ impl Environment {
             program: places.start.program,
             arguments: places.start.arguments,
             environment,
-            // Nobody else listens there.
-            mark: format!("AWS_LAMBDA_RUNTIME_API={runtime_api}"),
+            // Nobody else writes there.
+            mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={stream}"),
             directory: places.code,
             view: places.view,
             limits: Limits {
@@ -206,14 +224,34 @@ impl Environment {
             },
             output: setting.output,
         })?;
-        let logs = match Logs::new(setting.destination(spec, stream), jailed.take_output()) {
-            Ok(logs) => logs,
+        let attached = Logs::new(setting.destination(spec, stream), jailed.take_output())
+            .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, &jailed, listener)?)));
+        match attached {
+            Ok((logs, (api, tasks))) => Ok(Launched { jailed, logs, api, tasks }),
             Err(error) => {
                 jailed.kill().await;
-                return Err(error.into());
+                Err(error.into())
             }
+        }
+    }
+
+    /// Gives the listener of the Runtime API, and starts what passes on the rest.
+    fn open_doors(
+        setting: &Setting,
+        spec: &FunctionSpec,
+        jailed: &Jailed,
+        listener: Option<TcpListener>,
+    ) -> io::Result<(TcpListener, Vec<AbortHandle>)> {
+        let Some(doors) = jailed.take_doors() else {
+            let listener = listener.ok_or_else(|| io::Error::other("the environment has no doors"))?;
+            return Ok((listener, Vec::new()));
         };
-        Ok((jailed, logs, listener))
+        let api = TcpListener::from_std(doors.api)?;
+        let (connections, names) = (TcpListener::from_std(doors.outward)?, UdpSocket::from_std(doors.names)?);
+        let who = format!("the function `{}`", spec.name);
+        let connections = outward::connections(connections, setting.outward.clone(), who);
+        let questions = outward::questions(names, outward::name_servers);
+        Ok((api, vec![tokio::spawn(connections).abort_handle(), tokio::spawn(questions).abort_handle()]))
     }
 
     /// Waits until the runtime is ready, or is not going to be. Once.

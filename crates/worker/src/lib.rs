@@ -13,6 +13,7 @@ mod function;
 mod invocation;
 mod logs;
 mod once;
+mod outward;
 mod places;
 mod pool;
 mod report;
@@ -24,7 +25,7 @@ mod unpack;
 mod variables;
 mod workers;
 
-pub use aloft_sandbox::Isolation;
+pub use aloft_sandbox::{Destination, Isolation};
 pub use function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
 };

@@ -33,6 +33,7 @@ pub async fn run_once(
         clock: Clock::system(),
         ids,
         endpoint_url: None,
+        outward: Arc::default(),
         sink: None,
         output: Output::Inherited,
     });

@@ -9,11 +9,12 @@ use crate::function::{
 };
 use crate::invocation::{self, Before, Ran};
 use crate::logs::Logs;
+use crate::outward::Outward;
 use crate::pool::{Budget, Pool, Status};
 use crate::report;
 use crate::runtimes::Installed;
 use aloft_base::{AccountId, Clock, Ids, Region};
-use aloft_sandbox::{Isolation, Output, Sandbox};
+use aloft_sandbox::{Destination, Isolation, Output, Sandbox};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ pub struct WorkersOptions {
     /// How functions are kept apart. With [`Isolation::Strict`] nothing runs where a layer is missing; ask [`lacking`]
     /// before.
     pub isolation: Isolation,
+    /// What functions with a network of their own may reach besides this cloud and public addresses.
+    pub allowed: Vec<Destination>,
     /// Where log lines go.
     pub logs: Arc<dyn LogSink>,
     /// What functions sign with; asked when an environment starts.
@@ -57,11 +60,17 @@ pub struct WorkersOptions {
 
 /// The layers of isolation and limits that this machine does not allow, in words for a person. It tries them, which takes
 /// some milliseconds.
-pub fn lacking() -> Vec<&'static str> {
-    let sandbox = Sandbox::open(Isolation::Strict);
-    let lacking = [sandbox.lacking(), &sandbox.missing()].concat();
+pub fn lacking() -> Vec<String> {
+    let sandbox = Sandbox::open(Isolation::Strict, &[]);
+    let lacking = all_lacking(&sandbox);
     sandbox.close();
     lacking
+}
+
+fn all_lacking(sandbox: &Sandbox) -> Vec<String> {
+    let groups = sandbox.missing();
+    let groups = (!groups.is_empty()).then(|| format!("control groups for {}", groups.join(" and ")));
+    sandbox.lacking().iter().map(|it| (*it).to_owned()).chain(groups).collect()
 }
 
 /// Runs functions. See the crate's documentation.
@@ -91,18 +100,14 @@ impl Workers {
 
     /// With another limit than Lambda's for the initialisation.
     pub(crate) fn start_with(options: WorkersOptions, init_limit: Duration) -> Arc<Self> {
-        let sandbox = Sandbox::open(options.isolation);
-        let lacking = sandbox.lacking().join(", ");
+        let outward = Outward::new(&options.endpoint_url, options.allowed);
+        let sandbox = Sandbox::open(options.isolation, &outward.loopback_ports());
+        let lacking = all_lacking(&sandbox);
+        let refused = options.isolation == Isolation::Strict && !lacking.is_empty();
         if !lacking.is_empty() {
-            tracing::warn!("functions are not fully isolated, this machine does not allow: {lacking}");
-        }
-        let refused =
-            options.isolation == Isolation::Strict && !(lacking.is_empty() && sandbox.missing().is_empty());
-        let missing = sandbox.missing();
-        if !missing.is_empty() {
             tracing::warn!(
-                "no control groups can be written for {}: resource limits and a watchdog take their place",
-                missing.join(", ")
+                "functions run with what isolation this machine allows, which lacks: {}",
+                lacking.join(", ")
             );
         }
         let setting = Setting {
@@ -112,6 +117,7 @@ impl Workers {
             clock: options.clock,
             ids: options.ids,
             endpoint_url: Some(options.endpoint_url),
+            outward: Arc::new(outward),
             sink: Some(options.logs),
             output: Output::Piped,
         };
@@ -186,6 +192,12 @@ impl Workers {
     /// Whether functions have a root of their own.
     pub fn isolates(&self) -> bool {
         self.0.setting.sandbox.isolates()
+    }
+
+    /// Whether functions have networks of their own.
+    #[cfg(test)]
+    pub(crate) fn has_networks(&self) -> bool {
+        self.0.setting.sandbox.has_networks()
     }
 
     /// Whether the kernel limits how many processes a function has.

@@ -45,6 +45,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         rustix::process::setsid().context("cannot leave the terminal")?;
     }
     let isolation = isolation(options.isolation)?;
+    raise_descriptors();
     // Before anything can be recorded that a signal should remove.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let data = options.data.clone().unwrap_or_else(|| cloud::home().join("cloud"));
@@ -63,6 +64,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         require_credentials: !options.host.is_loopback(),
         environment_idle: Duration::from_secs(options.idle_seconds),
         isolation,
+        allowed: options.allow.clone(),
         ..Options::default()
     };
     let engine =
@@ -95,6 +97,7 @@ fn arguments(options: &CloudStart) -> Vec<String> {
     ];
     let isolation = options.isolation.to_possible_value();
     arguments.extend(isolation.map(|it| format!("--isolation={}", it.get_name())));
+    arguments.extend(options.allow.iter().map(|it| format!("--allow={it}")));
     // The cloud's process has another working directory.
     arguments.extend(
         options
@@ -105,6 +108,15 @@ fn arguments(options: &CloudStart) -> Vec<String> {
     );
     arguments.extend(options.ephemeral.then(|| "--ephemeral".to_owned()));
     arguments
+}
+
+/// Every environment takes some descriptors and every connection two: as many as the machine lets this process have.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
+    }
 }
 
 /// What was asked for, unless this machine cannot give it.

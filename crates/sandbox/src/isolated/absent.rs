@@ -4,6 +4,7 @@ use crate::groups::Group;
 use crate::launch::Launch;
 use std::convert::Infallible;
 use std::io::{self, PipeReader};
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -18,9 +19,28 @@ pub struct View {
     pub temporary_mb: u32,
 }
 
+/// Where the Runtime API would be.
+pub const API_PORT: u16 = 9001;
+
+/// There are never any.
+#[derive(Debug)]
+#[allow(missing_docs)] // See its other self.
+pub struct Doors {
+    pub api: TcpListener,
+    pub outward: TcpListener,
+    pub names: UdpSocket,
+}
+
 /// There is never one.
 #[derive(Debug)]
 pub(crate) struct Isolated(Infallible);
+
+/// There is never one.
+pub(crate) struct Begun {
+    pub(crate) first: First,
+    pub(crate) output: Option<PipeReader>,
+    pub(crate) doors: Option<Doors>,
+}
 
 /// There is never one.
 #[derive(Debug)]
@@ -30,16 +50,15 @@ pub(crate) struct First {
 }
 
 impl Isolated {
-    pub(crate) fn open() -> (Option<Self>, Vec<&'static str>) {
+    pub(crate) fn open(_: &[u16]) -> (Option<Self>, Vec<&'static str>) {
         (None, vec!["namespaces"])
     }
 
-    pub(crate) fn start(
-        &self,
-        _: &Launch,
-        _: &View,
-        _: Option<&Group>,
-    ) -> io::Result<(First, Option<PipeReader>)> {
+    pub(crate) fn has_networks(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn start(&self, _: &Launch, _: &View, _: Option<&Group>) -> io::Result<Begun> {
         match self.0 {}
     }
 }

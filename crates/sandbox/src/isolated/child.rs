@@ -7,6 +7,7 @@
 #![allow(clippy::cast_possible_truncation)] // Numbers of descriptors and flags, as the kernel wants them.
 
 use super::init::STATUS_DESCRIPTOR;
+use super::network::{self, Wiring};
 use super::plan::{ROOT, Step};
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -60,6 +61,8 @@ pub(super) struct Orders {
     /// Where the first process writes how the program ended.
     pub(super) status: OwnedFd,
     pub(super) init: Arc<OwnedFd>,
+    /// For a network of its own.
+    pub(super) wiring: Option<Wiring>,
 }
 
 /// What went wrong, and at what.
@@ -82,9 +85,10 @@ struct Shared<'a> {
     error: AtomicI32,
 }
 
-const DOING: [&str; 9] = [
+const DOING: [&str; 10] = [
     "make its namespaces",
     "map its user",
+    "make its network",
     "make its root",
     "mount its directories",
     "mount its devices, its temporary files and its processes",
@@ -94,13 +98,14 @@ const DOING: [&str; 9] = [
     "run the program",
 ];
 const MAPPING: usize = 1;
-const ROOTING: usize = 2;
-const MOUNTING: usize = 3;
-const FURNISHING: usize = 4;
-const ENTERING: usize = 5;
-const DROPPING: usize = 6;
-const FILTERING: usize = 7;
-const RUNNING: usize = 8;
+const WIRING: usize = 2;
+const ROOTING: usize = 3;
+const MOUNTING: usize = 4;
+const FURNISHING: usize = 5;
+const ENTERING: usize = 6;
+const DROPPING: usize = 7;
+const FILTERING: usize = 8;
+const RUNNING: usize = 9;
 
 /// Blocks all signals in this thread, so that no handler of this process runs in a child that shares its memory.
 pub(super) fn block_signals() {
@@ -138,7 +143,7 @@ pub(super) fn start(orders: &Orders) -> Result<(OwnedFd, u32), Failure> {
     if !orders.powers.privileged {
         flags |= libc::CLONE_NEWUSER;
     }
-    if orders.powers.network {
+    if orders.wiring.is_some() {
         flags |= libc::CLONE_NEWNET;
     }
     let mut descriptor: c_int = -1;
@@ -273,6 +278,8 @@ fn put_together(shared: &Shared<'_>) -> rustix::io::Result<()> {
     if !orders.powers.privileged {
         map(orders, &own)?;
     }
+    at(WIRING);
+    orders.wiring.as_ref().map_or(Ok(()), network::set_up)?;
     at(ROOTING);
     rustix::mount::mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     let root = ROOT_PATH;

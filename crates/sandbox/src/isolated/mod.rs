@@ -7,6 +7,7 @@
 mod child;
 mod filter;
 mod init;
+mod network;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 use crate::groups::Group;
 use crate::launch::{Launch, Output};
 use child::{Orders, Powers};
+use network::{Messages, Wiring};
 use plan::{Plan, Step};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitIdStatus, getrlimit, waitid};
@@ -30,6 +32,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub use network::{API_PORT, Doors};
 pub use plan::View;
 
 /// The users that functions are, where this process can choose: numbers that no system gives to anybody.
@@ -48,6 +51,7 @@ pub(crate) struct Isolated {
     devices: Arc<Vec<(CString, CString)>>,
     filters: Option<Arc<Vec<BpfProgram>>>,
     init: Arc<OwnedFd>,
+    messages: Option<Arc<Messages>>,
     count: AtomicU32,
     starter: Sender<Request>,
 }
@@ -68,25 +72,36 @@ pub(crate) struct First {
     pub(crate) pid: u32,
 }
 
+/// A jail that has started.
+pub(crate) struct Begun {
+    pub(crate) first: First,
+    pub(crate) output: Option<PipeReader>,
+    pub(crate) doors: Option<Doors>,
+}
+
 impl Isolated {
-    /// Tries what this machine allows. Gives also what is missing, in words for a person.
-    pub(crate) fn open() -> (Option<Self>, Vec<&'static str>) {
+    /// Tries what this machine allows. Gives also what is missing, in words for a person. The network of each jail leads
+    /// out from these ports of loopback too.
+    pub(crate) fn open(loopback: &[u16]) -> (Option<Self>, Vec<&'static str>) {
         let may_choose_users = rustix::process::geteuid().is_root()
             && ["/proc/self/uid_map", "/proc/self/gid_map"].iter().all(|it| maps_our_users(it));
-        let powers = |privileged, users| Powers { privileged, users, network: false };
+        let powers = |privileged, users| [true, false].map(|network| Powers { privileged, users, network });
         let ways = if may_choose_users {
-            vec![powers(true, true), powers(true, false), powers(false, true)]
+            [powers(true, true), powers(true, false), powers(false, true)].concat()
         } else {
-            vec![powers(false, true)]
+            powers(false, true).to_vec()
         };
         for powers in ways {
-            let attempt = || Self::with(powers).and_then(|it| it.probe().map(|()| it));
+            let attempt = || Self::with(powers, loopback).and_then(|it| it.probe().map(|()| it));
             // Once more, since a child that another thread is just starting may hold the first process's file.
             match attempt().or_else(|_| attempt()) {
                 Ok(isolated) => {
                     let mut missing = Vec::new();
                     if !powers.users {
                         missing.push("user namespaces");
+                    }
+                    if !powers.network {
+                        missing.push("networks of their own");
                     }
                     if isolated.filters.is_none() {
                         missing.push("system call filters");
@@ -99,7 +114,7 @@ impl Isolated {
         (None, vec!["namespaces"])
     }
 
-    fn with(powers: Powers) -> io::Result<Self> {
+    fn with(powers: Powers, loopback: &[u16]) -> io::Result<Self> {
         let plan = Plan::of_host()?;
         let device = |path: &&str| Ok((plan::text(path)?, plan::inside(Path::new(path))?));
         let devices = plan::DEVICES.iter().filter(|it| Path::new(it).exists()).map(device);
@@ -112,6 +127,7 @@ impl Isolated {
             devices: Arc::new(devices.collect::<io::Result<_>>()?),
             filters: filter::programs().map(Arc::new),
             init: Arc::new(high(init::program()?)?),
+            messages: powers.network.then(|| Arc::new(Messages::new(loopback))),
             count: AtomicU32::new(0),
             starter,
         })
@@ -127,21 +143,20 @@ impl Isolated {
             interpreter: None,
             temporary_mb: 1,
         };
-        let (first, _) = self.start(&launch, &view, None)?;
-        let status = first.collect(WaitIdOptions::EXITED)?;
+        let status = self.start(&launch, &view, None)?.first.collect(WaitIdOptions::EXITED)?;
         match status {
             Some(status) if status.success() => Ok(()),
             status => Err(io::Error::other(format!("the probe ended with {status:?}"))),
         }
     }
 
+    /// Whether jails have networks of their own.
+    pub(crate) fn has_networks(&self) -> bool {
+        self.powers.network
+    }
+
     /// Starts a jail.
-    pub(crate) fn start(
-        &self,
-        launch: &Launch,
-        view: &View,
-        group: Option<&Group>,
-    ) -> io::Result<(First, Option<PipeReader>)> {
+    pub(crate) fn start(&self, launch: &Launch, view: &View, group: Option<&Group>) -> io::Result<Begun> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) % USERS;
         let (user, of_group) = if self.powers.privileged {
             (FIRST_USER + number, FIRST_USER + number)
@@ -156,6 +171,18 @@ impl Isolated {
         let program = plan::text(launch.program.as_os_str().as_bytes())?;
         let arguments = launch.arguments.iter().map(|it| plan::text(it.as_bytes()));
         let memberships = group.map(Group::memberships).transpose()?.unwrap_or_default();
+        let (handover, wiring) = match self.messages.clone() {
+            Some(messages) => {
+                let (own, theirs) = rustix::net::socketpair(
+                    rustix::net::AddressFamily::UNIX,
+                    rustix::net::SocketType::STREAM,
+                    rustix::net::SocketFlags::CLOEXEC,
+                    None,
+                )?;
+                (Some(own), Some(Wiring { messages, handover: high(theirs)? }))
+            }
+            None => (None, None),
+        };
         let orders = Orders {
             powers: self.powers,
             user,
@@ -180,12 +207,20 @@ impl Isolated {
             standard,
             status: high(status_writer.into())?,
             init: self.init.clone(),
+            wiring,
         };
         let (answer, answered) = sync_channel(1);
         let gone = || io::Error::other("the thread that starts jails has ended");
         self.starter.send(Request { orders, answer }).map_err(|_| gone())?;
         let (descriptor, pid) = answered.recv().map_err(|_| gone())??;
-        Ok((First { descriptor, status, pid }, output))
+        let first = First { descriptor, status, pid };
+        let doors = handover.map(|it| network::take(&it)).transpose();
+        // Nobody else would end it.
+        let doors = doors.inspect_err(|_| {
+            first.kill();
+            let _ = first.collect(WaitIdOptions::EXITED);
+        })?;
+        Ok(Begun { first, output, doors })
     }
 
     fn standard(

@@ -4,12 +4,16 @@ use super::View;
 use crate::{Exit, Isolation, Launch, Limits, Output, Sandbox};
 use aloft_base::ByteSize;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A port of loopback that leads out.
+const LED_OUT: u16 = 4566;
 
 /// Directories to look at, and a sandbox, if this machine isolates.
 struct Bench {
@@ -19,7 +23,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Option<Self> {
-        let sandbox = Sandbox::open(Isolation::BestEffort);
+        let sandbox = Sandbox::open(Isolation::BestEffort, &[LED_OUT]);
         if !sandbox.isolates() {
             return None;
         }
@@ -162,4 +166,73 @@ async fn nothing_is_left() {
         let children = std::fs::read_dir(directory).expect("it is there").flatten();
         assert_eq!(children.filter(|it| it.path().is_dir()).count(), 0);
     }
+}
+
+/// What the function's side of its network is: what connects, what is refused, and who seems to answer.
+const CONNECTIONS: &str = r#"
+import errno, socket, sys
+def tried(kind, address, family=socket.AF_INET):
+    with socket.socket(family, kind) as it:
+        it.settimeout(10)
+        try:
+            it.connect(address)
+            it.send(b"hello")
+            return "%s from %s:%s" % ((it.recv(100).decode(),) + it.getpeername()[:2])
+        except OSError as error:
+            return errno.errorcode.get(error.errno, str(error))
+tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+print(tried(tcp, ("203.0.113.7", 443)))
+print(tried(tcp, ("127.0.0.1", 4566)))
+print(tried(tcp, ("127.0.0.1", 9001)))
+print(tried(udp, ("203.0.113.53", 53)))
+print(tried(udp, ("127.0.0.53", 53)))
+print(tried(tcp, ("127.0.0.1", int(sys.argv[1]))))
+print(tried(tcp, ("169.254.169.254", 80)))
+print(tried(udp, ("203.0.113.7", 123)))
+print(tried(tcp, ("2001:db8::7", 443), socket.AF_INET6))
+print(tried(tcp, "\0" + sys.argv[2], socket.AF_UNIX))
+"#;
+
+#[tokio::test]
+async fn ways_out() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+    let Some(bench) = Bench::new().filter(|it| it.sandbox.has_networks()) else { return };
+    let hosts = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = hosts.local_addr().expect("an address").port().to_string();
+    let name = format!("aloft-test-{port}");
+    let address = SocketAddr::from_abstract_name(&name).expect("a name");
+    let _hosts_too = UnixListener::bind_addr(&address).expect("a socket");
+    let launch = bench.launch("/usr/bin/env", &["python3", "-c", CONNECTIONS, &port, &name]);
+    let jailed = bench.sandbox.spawn(launch).expect("it starts");
+    let (doors, mut output) = (jailed.take_doors().expect("doors"), jailed.take_output().expect("a pipe"));
+    let held = std::thread::spawn(move || {
+        let answer = |listener: &TcpListener, text: &str| {
+            listener.set_nonblocking(false).expect("it may wait");
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let wanted = rustix::net::sockopt::ip_original_dst(&stream);
+            assert_eq!(stream.read(&mut [0; 5]).expect("a greeting"), 5);
+            write!(stream, "{text}").expect("it is there");
+            wanted.map(|it| it.to_string()).unwrap_or_default()
+        };
+        let seen =
+            [answer(&doors.outward, "one"), answer(&doors.outward, "two"), answer(&doors.api, "three")];
+        doors.names.set_nonblocking(false).expect("it may wait");
+        for text in ["four", "five"] {
+            let (_, from) = doors.names.recv_from(&mut [0; 5]).expect("a question");
+            doors.names.send_to(text.as_bytes(), from).expect("it is there");
+        }
+        seen
+    });
+    let mut text = String::new();
+    output.read_to_string(&mut text).expect("text");
+    assert_eq!(
+        text,
+        "one from 203.0.113.7:443\ntwo from 127.0.0.1:4566\nthree from 127.0.0.1:9001\n\
+         four from 203.0.113.53:53\nfive from 127.0.0.53:53\n\
+         ECONNREFUSED\nECONNREFUSED\nECONNREFUSED\nENETUNREACH\nECONNREFUSED\n"
+    );
+    let seen = held.join().expect("no panic");
+    assert_eq!(seen[..2], ["203.0.113.7:443", "127.0.0.1:4566"]);
+    jailed.wait().await;
 }

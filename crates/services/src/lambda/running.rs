@@ -48,6 +48,7 @@ impl Running {
             max_environments: options.max_environments,
             memory_budget_mb: memory_budget_mb(),
             isolation: options.isolation,
+            allowed: options.allowed.clone(),
             logs: Arc::new(Sink { store: engine.store().clone(), clock: engine.clock().clone() }),
             credentials: Arc::new(move |spec| given.of(spec)),
         });

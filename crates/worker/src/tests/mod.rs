@@ -5,6 +5,7 @@
 mod abuse;
 mod answers;
 mod failures;
+mod network;
 mod pool;
 mod runtime_api;
 mod surroundings;
@@ -98,6 +99,14 @@ impl Bench {
     }
 
     fn with(max_environments: usize, memory_budget_mb: u64, init_limit: Duration) -> Self {
+        Self::with_options(init_limit, |options| WorkersOptions {
+            max_environments,
+            memory_budget_mb,
+            ..options
+        })
+    }
+
+    fn with_options(init_limit: Duration, change: impl FnOnce(WorkersOptions) -> WorkersOptions) -> Self {
         let (scratch, kept, clock) = (Scratch::new(), Arc::new(Kept::default()), Clock::system());
         let options = WorkersOptions {
             clock: clock.clone(),
@@ -105,9 +114,10 @@ impl Bench {
             directory: scratch.path().join("workers"),
             endpoint_url: "http://127.0.0.1:4566".to_owned(),
             idle_timeout: Duration::from_secs(600),
-            max_environments,
-            memory_budget_mb,
+            max_environments: 20,
+            memory_budget_mb: 4096,
             isolation: Isolation::BestEffort,
+            allowed: Vec::new(),
             logs: kept.clone(),
             credentials: Arc::new(|_| TemporaryCredentials {
                 access_key_id: "ASIAEXAMPLE".to_owned(),
@@ -115,7 +125,7 @@ impl Bench {
                 session_token: "token".to_owned(),
             }),
         };
-        let workers = Workers::start_with(options, init_limit);
+        let workers = Workers::start_with(change(options), init_limit);
         Self { scratch, workers, kept, clock }
     }
 
