@@ -7,7 +7,7 @@ use crate::{cloud, variables};
 use aloft_base::{Clock, Region};
 use aloft_client::{Client, Credentials, CredentialsRequest, Endpoint, find_credentials};
 use aloft_config::{LoadRequest, Service};
-use aloft_diag::Diagnostic;
+use aloft_diag::{Diagnostic, SourceMap};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,13 +32,17 @@ impl Session {
     pub async fn load(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<Self> {
         let environment: HashMap<String, String> = std::env::vars().collect();
         let clock = Clock::system();
+        let directory = std::env::current_dir()?;
         if cli.common.local {
+            // No cloud is started for a folder without a service.
+            let found = aloft_config::find(&directory, cli.common.config.as_deref());
+            found.map_err(|diagnostic| Mistakes::one(diagnostic, &SourceMap::default()))?;
             cloud::ensure_running(terminal).await?;
         }
         let request_environment = environment.clone();
         let variables = variables::Cloud::new(cli.common.clone(), environment, clock.clone());
         let (options, config, command) = (cli.options(), cli.common.config.clone(), cli.command_name());
-        let (directory, load_clock) = (std::env::current_dir()?, clock.clone());
+        let load_clock = clock.clone();
         let loaded = tokio::task::spawn_blocking(move || {
             aloft_config::load(LoadRequest {
                 directory,
@@ -64,6 +68,7 @@ impl Session {
         }
         warn(terminal, &loaded.warnings, &loaded.service.sources);
         let (service, environment) = (loaded.service, loaded.environment);
+        warn(terminal, plugins_left_out(&service).as_slice(), &service.sources);
         Ok(Self { terminal, service, common: cli.common.clone(), environment, clock, client: None })
     }
 
@@ -115,6 +120,18 @@ impl Session {
             Mistakes::plain("FUNCTION_MISSING_IN_SERVICE", message, help)
         })
     }
+}
+
+/// Says which plugins are listed, since none is loaded: what a service needs of them is missing from what is deployed.
+fn plugins_left_out(service: &Service) -> Option<Diagnostic> {
+    let section = service.at(&["plugins"])?;
+    let list = section.get("modules").unwrap_or(section).as_array()?;
+    let names: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+    let message = format!("plugins are not loaded, and what they do is not done: {}", names.join(", "));
+    let help = "docs/deploy.md says what takes the place of common ones";
+    let span = service.span("plugins");
+    (!names.is_empty())
+        .then(|| Diagnostic::warning("PLUGINS_NOT_LOADED", message).at_opt(span, "").help(help))
 }
 
 /// A client of the cloud that options and environment name.

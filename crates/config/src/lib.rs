@@ -19,5 +19,6 @@ mod variables;
 mod version;
 
 pub use load::{LoadError, LoadRequest, Loaded, load};
+pub use locate::find;
 pub use service::{Service, Spans};
 pub use variables::{CloudVariables, SsmParameter};

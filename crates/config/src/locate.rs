@@ -25,7 +25,7 @@ pub(crate) struct Raw {
 /// # Errors
 /// The original's codes for a file that is missing, misplaced or no configuration.
 pub(crate) fn read(request: &LoadRequest<'_>, sources: &mut SourceMap) -> Result<Raw, Diagnostic> {
-    let file_name = find(request)?;
+    let file_name = find(&request.directory, request.config.as_deref())?;
     let path = request.directory.join(&file_name);
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_owned();
     let failed =
@@ -86,10 +86,14 @@ fn run(request: &LoadRequest<'_>, path: &Path) -> Result<Value, String> {
     }
 }
 
-fn find(request: &LoadRequest<'_>) -> Result<String, Diagnostic> {
-    let Some(given) = &request.config else {
+/// The name of a directory's configuration file.
+///
+/// # Errors
+/// The original's codes for a file that is missing or misplaced.
+pub fn find(directory: &Path, given: Option<&Path>) -> Result<String, Diagnostic> {
+    let Some(given) = given else {
         let names = EXTENSIONS.iter().map(|extension| format!("serverless.{extension}"));
-        let found = names.into_iter().find(|name| request.directory.join(name).is_file());
+        let found = names.into_iter().find(|name| directory.join(name).is_file());
         return found.ok_or_else(|| {
             let message = "This command can only be run in a Serverless service directory. Make sure to reference a valid \
                            config file in the current working directory if you're using a custom config file";
@@ -107,7 +111,7 @@ fn find(request: &LoadRequest<'_>) -> Result<String, Diagnostic> {
             EXTENSIONS.join(", ")
         )));
     }
-    let path = request.directory.join(given);
+    let path = directory.join(given);
     let Ok(metadata) = std::fs::metadata(&path) else {
         return Err(invalid(format!("Cannot find \"{shown}\" in service folder")));
     };
@@ -117,9 +121,7 @@ fn find(request: &LoadRequest<'_>) -> Result<String, Diagnostic> {
     let canonical = |path: PathBuf| path.canonicalize().ok();
     let parent = path.parent().map(PathBuf::from).and_then(canonical);
     match path.file_name() {
-        Some(name) if parent == canonical(request.directory.clone()) => {
-            Ok(name.to_string_lossy().into_owned())
-        }
+        Some(name) if parent == canonical(directory.to_owned()) => Ok(name.to_string_lossy().into_owned()),
         _ => Err(Diagnostic::error(
             "NESTED_CUSTOM_CONFIGURATION_PATH",
             "Service configuration is expected to be placed in a root of a service (working directory). All paths, function \

@@ -47,6 +47,23 @@ fn an_unknown_event() {
 }
 
 #[test]
+fn plugins_that_are_left_out() {
+    let (home, project) = (
+        TempCloud::stopped(CloudOptions::default()),
+        shop("plugins:\n  - serverless-esbuild\nfunctions:\n  hello:\n    handler: handler.hello\n"),
+    );
+    let said = home.aloft(project.path(), &["package"]).success().stderr;
+    let expected = "warning[PLUGINS_NOT_LOADED]: plugins are not loaded, and what they do is not done: serverless-esbuild
+ --> serverless.yml:5:1
+  |
+5 | plugins:
+  | ^^^^^^^
+  |
+  = help: docs/deploy.md says what takes the place of common ones";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn variables_that_cannot_be_resolved() {
     check(
         "functions:\n  hello:\n    handler: handler.hello\n    environment:\n      A: ${env:NOT_SET}\n      B: ${self:custom.none}\n",
