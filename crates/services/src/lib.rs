@@ -6,6 +6,7 @@
 pub mod apigateway;
 pub mod apigatewayv2;
 pub mod cloudformation;
+pub mod cloudwatch;
 mod deduplication;
 pub mod dynamodb;
 pub mod dynamodbstreams;
@@ -36,6 +37,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     // After `apigateway`: it answers at the addresses of APIs that nobody has.
     || Arc::new(apigatewayv2::ApiGatewayV2::default()),
     || Arc::new(cloudformation::CloudFormation),
+    || Arc::new(cloudwatch::CloudWatch),
     || Arc::new(dynamodb::DynamoDb),
     || Arc::new(dynamodbstreams::DynamoDbStreams),
     || Arc::new(ecr::Ecr),
