@@ -98,6 +98,15 @@ equal quick aws apigatewayv2 get-api --api-id "$api" --query Name --output text
 rest=$(aws apigateway create-rest-api --name old --query id --output text)
 equal old aws apigateway get-rest-api --rest-api-id "$rest" --query name --output text
 
+aws cloudwatch put-metric-data --namespace Shop --metric-name Orders --value 3 --unit Count
+equal Orders aws cloudwatch list-metrics --namespace Shop --query 'Metrics[0].MetricName' --output text
+from=$(date -u -d '1 hour ago' +%FT%TZ)
+to=$(date -u -d '1 hour' +%FT%TZ)
+equal 3.0 aws cloudwatch get-metric-statistics --namespace Shop --metric-name Orders --start-time "$from" --end-time "$to" \
+  --period 86400 --statistics Sum --query 'Datapoints[0].Sum' --output text
+equal 1.0 aws cloudwatch get-metric-statistics --namespace AWS/Lambda --metric-name Invocations --start-time "$from" --end-time "$to" \
+  --period 86400 --statistics Sum --dimensions Name=FunctionName,Value=double --query 'Datapoints[0].Sum' --output text
+
 aws cloudformation delete-stack --stack-name one
 aws cloudformation wait stack-delete-complete --stack-name one
 fails NoSuchEntity aws iam get-role --role-name one-role
