@@ -5,6 +5,7 @@
 //! directory, from this process's own group upwards, in which a child with the wanted controllers can be made.
 
 use crate::Limits;
+use aloft_base::ByteSize;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,15 +82,17 @@ impl Groups {
         distinct(&self.0)
     }
 
-    /// Makes a group with `limits`; `None` where this machine has no control groups for us.
-    pub(crate) fn make(&self, name: &str, limits: &Limits) -> io::Result<Option<Group>> {
+    /// Makes a group with `limits`, and with room for files in memory of that size besides; `None` where this machine
+    /// has no control groups for us.
+    pub(crate) fn make(&self, name: &str, limits: &Limits, files: ByteSize) -> io::Result<Option<Group>> {
         if self.0.is_empty() {
             return Ok(None);
         }
         let group = Group(
             self.0.iter().map(|it| Hierarchy { directory: it.directory.join(name), ..it.clone() }).collect(),
         );
-        let made = distinct(&group.0).iter().try_for_each(fs::create_dir).and_then(|()| group.limit(limits));
+        let made =
+            distinct(&group.0).iter().try_for_each(fs::create_dir).and_then(|()| group.limit(limits, files));
         if let Err(error) = made {
             group.remove();
             return Err(error);
@@ -105,8 +108,8 @@ impl Groups {
 }
 
 impl Group {
-    fn limit(&self, limits: &Limits) -> io::Result<()> {
-        let memory = limits.memory.0;
+    fn limit(&self, limits: &Limits, files: ByteSize) -> io::Result<()> {
+        let (own, memory) = (limits.memory.0, limits.memory.0 + files.0);
         for Hierarchy { controller, unified, directory } in &self.0 {
             let set = |file: &str, value: u64| fs::write(directory.join(file), value.to_string());
             match (*controller, unified) {
@@ -122,9 +125,9 @@ impl Group {
                 }
                 ("pids", _) => set("pids.max", u64::from(limits.processes))?,
                 ("cpu", false) => {
-                    set("cpu.shares", (1024 * memory / MEMORY_OF_ONE_PROCESSOR).clamp(2, 262_144))?
+                    set("cpu.shares", (1024 * own / MEMORY_OF_ONE_PROCESSOR).clamp(2, 262_144))?
                 }
-                _ => set("cpu.weight", (100 * memory / MEMORY_OF_ONE_PROCESSOR).clamp(1, 10_000))?,
+                _ => set("cpu.weight", (100 * own / MEMORY_OF_ONE_PROCESSOR).clamp(1, 10_000))?,
             }
         }
         Ok(())
@@ -168,10 +171,28 @@ impl Group {
         text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
     }
 
-    /// The most memory that the group ever had, in bytes; `None` where the kernel does not tell.
+    /// The memory of the group's processes now, in bytes, without what they have of files on disk and in memory; `None`
+    /// where the kernel does not tell.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let it = self.0.iter().find(|it| it.controller == "memory")?;
+        let text = fs::read_to_string(it.directory.join("memory.stat")).ok()?;
+        let files = if it.unified { "file " } else { "cache " };
+        let files: u64 = text.lines().find_map(|line| line.strip_prefix(files)?.trim().parse().ok())?;
+        Some(self.usage()?.saturating_sub(files))
+    }
+
+    /// The most memory that the group was ever charged with, in bytes, files included; `None` where the kernel does not
+    /// tell.
     pub(crate) fn peak(&self) -> Option<u64> {
         let it = self.0.iter().find(|it| it.controller == "memory")?;
         let file = if it.unified { "memory.peak" } else { "memory.max_usage_in_bytes" };
+        fs::read_to_string(it.directory.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// All memory that the group is charged with now, in bytes. Costs less than [`Group::memory`] and is never less.
+    pub(crate) fn usage(&self) -> Option<u64> {
+        let it = self.0.iter().find(|it| it.controller == "memory")?;
+        let file = if it.unified { "memory.current" } else { "memory.usage_in_bytes" };
         fs::read_to_string(it.directory.join(file)).ok()?.trim().parse().ok()
     }
 

@@ -5,6 +5,7 @@ use crate::isolated::{Doors, First};
 use crate::launch::Limits;
 use crate::processes;
 use aloft_base::ByteSize;
+use std::collections::HashSet;
 use std::io::{self, PipeReader};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,9 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 /// How often, and how many times, the end of a killed tree is looked for.
 const END_EVERY: Duration = Duration::from_millis(1);
 const END_ATTEMPTS: usize = 500;
+
+/// How many times a tree is looked through for processes that are new since it was stopped.
+const STOP_ATTEMPTS: usize = 20;
 
 /// How a jail ended.
 #[derive(Debug, Clone, Copy)]
@@ -71,29 +75,45 @@ struct Shared {
     pid: u32,
     mark: String,
     group: Option<Group>,
+    /// What its group may have of files in memory.
+    files: ByteSize,
     /// The largest amount of memory seen, in bytes.
     peak: AtomicU64,
+    /// Whether it stands still.
+    frozen: watch::Sender<bool>,
     kill: Notify,
 }
 
+/// A process that has started, with all that is known of it.
+pub(crate) struct Watched {
+    pub(crate) process: Process,
+    pub(crate) group: Option<Group>,
+    pub(crate) mark: String,
+    /// What its group may have of files in memory.
+    pub(crate) files: ByteSize,
+    pub(crate) limits: Limits,
+}
+
 impl Jailed {
-    pub(crate) fn supervise(
-        process: Process,
-        output: Option<PipeReader>,
-        doors: Option<Doors>,
-        group: Option<Group>,
-        mark: String,
-        limits: &Limits,
-    ) -> Self {
+    pub(crate) fn supervise(watched: Watched, output: Option<PipeReader>, doors: Option<Doors>) -> Self {
+        let Watched { process, group, mark, files, limits } = watched;
         let root = process.pid();
         let pid = match &process {
             Process::Gated(..) => root,
             Process::Isolated(_) => processes::child(root).unwrap_or(root),
         };
-        let shared =
-            Arc::new(Shared { root, pid, mark, group, peak: AtomicU64::new(0), kill: Notify::new() });
+        let shared = Arc::new(Shared {
+            root,
+            pid,
+            mark,
+            group,
+            files,
+            peak: AtomicU64::new(0),
+            frozen: watch::Sender::new(false),
+            kill: Notify::new(),
+        });
         let (sender, exit) = watch::channel(None);
-        let (watched, limits) = (shared.clone(), limits.clone());
+        let watched = shared.clone();
         tokio::spawn(async move {
             let exit = watched.run(process, &limits).await;
             sender.send_replace(Some(exit));
@@ -137,7 +157,21 @@ impl Jailed {
         self.wait().await
     }
 
-    /// The most memory that the tree ever had, as far as this machine can tell.
+    /// Makes the whole tree stand still: it uses no processor until [`Jailed::thaw`]. It can be killed meanwhile.
+    pub fn freeze(&self) {
+        if !self.shared.frozen.send_replace(true) {
+            self.shared.stop();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        if self.shared.frozen.send_replace(false) {
+            self.shared.members().into_iter().for_each(processes::go_on);
+        }
+    }
+
+    /// The most memory that the tree was seen to have, as far as this machine can tell.
     pub fn peak_memory(&self) -> ByteSize {
         if self.exited().is_none() {
             self.shared.measure();
@@ -166,8 +200,14 @@ impl Shared {
         }
         let mut killed = 0;
         if let Some(group) = &self.group {
-            self.measure();
             killed = group.out_of_memory_kills();
+            // Who was killed for it had all of it; of who ended before anybody looked, only the sum with files is known.
+            if killed > 0 {
+                self.peak.fetch_max(limits.memory.0, Ordering::Relaxed);
+            } else if self.peak.load(Ordering::Relaxed) == 0 {
+                let most = group.peak().unwrap_or(0).min(limits.memory.0);
+                self.peak.store(most, Ordering::Relaxed);
+            }
             for _ in 0..END_ATTEMPTS {
                 if group.remove() {
                     break;
@@ -187,14 +227,31 @@ impl Shared {
         if let Process::Isolated(first) = process {
             return first.kill();
         }
-        match &self.group {
-            Some(group) => {
-                group.freeze_count();
-                group.processes().into_iter().for_each(processes::kill);
-            }
-            None => processes::tree(self.root, &self.mark).into_iter().for_each(processes::kill),
+        if let Some(group) = &self.group {
+            group.freeze_count();
         }
+        self.members().into_iter().for_each(processes::kill);
         processes::kill(self.pid);
+    }
+
+    /// The processes of the tree.
+    fn members(&self) -> Vec<u32> {
+        match &self.group {
+            Some(group) => group.processes(),
+            None => processes::tree(self.root, &self.mark),
+        }
+    }
+
+    /// Stops what there is, and what that started meanwhile.
+    fn stop(&self) {
+        let mut stopped = HashSet::new();
+        for _ in 0..STOP_ATTEMPTS {
+            let new: Vec<u32> = self.members().into_iter().filter(|pid| stopped.insert(*pid)).collect();
+            if new.is_empty() {
+                return;
+            }
+            new.into_iter().for_each(processes::stop);
+        }
     }
 
     /// Kills what outlived the first process, until nothing is left.
@@ -204,10 +261,7 @@ impl Shared {
             group.freeze_count();
         }
         for _ in 0..END_ATTEMPTS {
-            let members = match &self.group {
-                Some(group) => group.processes(),
-                None => processes::tree(self.root, &self.mark),
-            };
+            let members = self.members();
             if members.is_empty() {
                 return;
             }
@@ -222,16 +276,31 @@ impl Shared {
 
     /// Returns when the tree has more memory or processes than it may. Never where the kernel limits both.
     async fn watchdog(&self, limits: &Limits) {
-        if self.group.as_ref().is_some_and(Group::limits_memory) {
-            return std::future::pending().await;
-        }
+        let mut frozen = self.frozen.subscribe();
         loop {
+            // Who stands still does not grow.
+            let _ = frozen.wait_for(|frozen| !frozen).await;
             tokio::time::sleep(WATCH_EVERY).await;
-            let members = processes::tree(self.root, &self.mark);
-            let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
-            self.peak.fetch_max(resident, Ordering::Relaxed);
-            if resident > limits.memory.0 || members.len() > limits.processes as usize {
-                return;
+            match self.group.as_ref().filter(|it| it.limits_memory()) {
+                Some(_) if self.files.0 == 0 => return std::future::pending().await,
+                Some(group) => {
+                    // The kernel's limit has room for files that memory may not take.
+                    if group.usage().is_some_and(|it| it > limits.memory.0) {
+                        let memory = group.memory().unwrap_or(0);
+                        self.peak.fetch_max(memory, Ordering::Relaxed);
+                        if memory > limits.memory.0 {
+                            return;
+                        }
+                    }
+                }
+                None => {
+                    let members = processes::tree(self.root, &self.mark);
+                    let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
+                    self.peak.fetch_max(resident, Ordering::Relaxed);
+                    if resident > limits.memory.0 || members.len() > limits.processes as usize {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -239,7 +308,7 @@ impl Shared {
     /// The group's count leaves out what the process shares with others (its own executable, for instance); the
     /// process's own count leaves out its children. The larger one is nearer to what a machine of its own would show.
     fn measure(&self) {
-        let of_group = self.group.as_ref().and_then(Group::peak).unwrap_or(0);
+        let of_group = self.group.as_ref().and_then(Group::memory).unwrap_or(0);
         self.peak.fetch_max(of_group.max(processes::peak(self.pid)), Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::groups::Groups;
 use crate::isolated::{Isolated, View};
-use crate::jailed::{Jailed, Process};
+use crate::jailed::{Jailed, Process, Watched};
 use crate::{SandboxError, processes};
 use aloft_base::ByteSize;
 use std::collections::BTreeMap;
@@ -114,8 +114,13 @@ pub(crate) fn spawn(
     groups: &Groups,
     launch: Launch,
 ) -> Result<Jailed, SandboxError> {
+    // Temporary files of a jail are in memory, and are no part of the program's.
+    let files = match (isolated, &launch.view) {
+        (Some(_), Some(view)) => ByteSize::mebibytes(view.temporary_mb.into()),
+        _ => ByteSize(0),
+    };
     let group = groups
-        .make(&launch.name, &launch.limits)
+        .make(&launch.name, &launch.limits, files)
         .map_err(|source| SandboxError::Group { name: launch.name.clone(), source })?;
     let started = match (isolated, &launch.view) {
         (Some(isolated), Some(view)) => isolated
@@ -125,7 +130,8 @@ pub(crate) fn spawn(
     };
     match started {
         Ok((process, output, doors)) => {
-            Ok(Jailed::supervise(process, output, doors, group, launch.mark, &launch.limits))
+            let watched = Watched { process, group, mark: launch.mark, files, limits: launch.limits };
+            Ok(Jailed::supervise(watched, output, doors))
         }
         Err(source) => {
             if let Some(group) = group {

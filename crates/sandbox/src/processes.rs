@@ -9,8 +9,22 @@ use std::fs;
 
 /// Sends SIGKILL; a process that is gone already is no error.
 pub(crate) fn kill(pid: u32) {
+    send(pid, Signal::KILL);
+}
+
+/// Sends SIGSTOP, which nobody can catch.
+pub(crate) fn stop(pid: u32) {
+    send(pid, Signal::STOP);
+}
+
+/// Sends SIGCONT.
+pub(crate) fn go_on(pid: u32) {
+    send(pid, Signal::CONT);
+}
+
+fn send(pid: u32, signal: Signal) {
     if let Some(pid) = to_pid(pid) {
-        let _ = rustix::process::kill_process(pid, Signal::KILL);
+        let _ = rustix::process::kill_process(pid, signal);
     }
 }
 

@@ -108,6 +108,71 @@ async fn the_whole_tree_ends() {
     }
 }
 
+/// The state of a process (`R`, `S`, `T`), and the processor time that it had, in ticks.
+fn seen(pid: u32) -> Option<(String, u64)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text[text.rfind(')')? + 1..].split_whitespace();
+    let state = fields.next()?.to_owned();
+    Some((state, fields.skip(10).take(2).filter_map(|it| it.parse::<u64>().ok()).sum()))
+}
+
+/// Who is frozen uses no processor, goes on when thawed, and can be ended at any time.
+#[tokio::test]
+async fn frozen_trees_stand_still() {
+    for sandbox in sandboxes() {
+        let launch = launch("(setsid sh -c 'while :; do :; done' &); echo ready; while :; do :; done");
+        let mark = launch.mark.clone();
+        let jailed = sandbox.spawn(launch).expect("it starts");
+        let mut ready = [0; 6];
+        jailed.take_output().expect("a pipe").read_exact(&mut ready).expect("it says that it is ready");
+        let members = || processes::tree(jailed.pid(), &mark);
+        let all = |state: &str| members().iter().all(|pid| seen(*pid).is_none_or(|it| it.0 == state));
+        while members().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        jailed.freeze();
+        while !all("T") {
+            tokio::task::yield_now().await;
+        }
+        let ticks = || -> u64 { members().iter().filter_map(|pid| seen(*pid)).map(|it| it.1).sum() };
+        let before = ticks();
+        jailed.thaw();
+        while ticks() < before + 2 {
+            tokio::task::yield_now().await;
+        }
+        jailed.freeze();
+        jailed.kill().await;
+        assert_eq!(members(), Vec::<u32>::new());
+        sandbox.close();
+    }
+}
+
+/// Who has four times the memory gets four times the processor, where there is not enough for all.
+#[tokio::test]
+async fn processors_are_shared_by_memory() {
+    let sandbox = Sandbox::open(Isolation::None, &[]);
+    if sandbox.missing().contains(&"cpu") {
+        return;
+    }
+    let count = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let busy = |megabytes, first: &str| {
+        let mut launch =
+            launch(&format!("{first} for i in $(seq {count}); do while :; do :; done & done; wait"));
+        launch.limits.memory = ByteSize::mebibytes(megabytes);
+        launch.limits.processes = 1024;
+        let mark = launch.mark.clone();
+        (sandbox.spawn(launch).expect("it starts"), mark)
+    };
+    // The large one ends when each of its processes has had a second.
+    let ((small, mark), (large, _)) = (busy(512, ""), busy(2048, "ulimit -t 1;"));
+    large.wait().await;
+    let processes = processes::tree(small.pid(), &mark);
+    let of_small: u64 = processes.iter().filter_map(|pid| seen(*pid)).map(|it| it.1).sum();
+    small.kill().await;
+    sandbox.close();
+    assert!(of_small < 50 * count as u64, "{of_small}");
+}
+
 #[tokio::test]
 async fn forks_are_limited() {
     let sandbox = Sandbox::open(Isolation::None, &[]);

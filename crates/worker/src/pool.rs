@@ -13,6 +13,9 @@ use std::time::Duration;
 /// What an environment counts for in the budget until it has been measured, in MB.
 const UNMEASURED_MB: u32 = 128;
 
+/// How long an idle environment still gets processor time.
+const FREEZE_AFTER: Duration = Duration::from_millis(500);
+
 /// What an environment is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvironmentState {
@@ -136,6 +139,7 @@ impl Pool {
             {
                 Some(environment) => {
                     member.state = EnvironmentState::Busy;
+                    environment.jailed.thaw();
                     return Some((id, environment));
                 }
                 None => removed.extend(self.remove(id)),
@@ -234,6 +238,16 @@ impl Pool {
             let dead = member.environment.as_ref().is_none_or(|it| !it.is_alive());
             dead || now.since(member.last_used) >= timeout
         })
+    }
+
+    /// Freezes what has been idle for a while. (Not at once: who is called again soon shall not wait for it.)
+    pub(crate) fn freeze(&self, now: Timestamp) {
+        let idle = self.members.values().filter(|it| it.state == EnvironmentState::Idle);
+        for member in idle.filter(|it| now.since(it.last_used) >= FREEZE_AFTER) {
+            if let Some(environment) = &member.environment {
+                environment.jailed.freeze();
+            }
+        }
     }
 
     /// Takes in no more. What comes back must be stopped; the busy ones among it stay members until they are released.

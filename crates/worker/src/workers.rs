@@ -183,7 +183,8 @@ impl Workers {
         stopped.into_iter().for_each(|environment| self.0.stop(environment));
     }
 
-    /// Stops the environments that have been idle for too long, or whose process has ended, and waits for their end.
+    /// Freezes idle environments; stops those that have been idle for too long, or whose process has ended, and waits for
+    /// their end.
     /// It happens by itself, about once a second and at each jump of the clock.
     pub async fn sweep(&self) {
         self.0.sweep().await;
@@ -198,12 +199,6 @@ impl Workers {
     #[cfg(test)]
     pub(crate) fn has_networks(&self) -> bool {
         self.0.setting.sandbox.has_networks()
-    }
-
-    /// Whether the kernel limits how many processes a function has.
-    #[cfg(test)]
-    pub(crate) fn limits_processes(&self) -> bool {
-        !self.0.setting.sandbox.missing().contains(&"processes")
     }
 
     /// What there is.
@@ -393,7 +388,11 @@ impl Inner {
     }
 
     async fn sweep(&self) {
-        let expired = self.lock().expire(self.setting.clock.now(), self.idle_timeout);
+        let expired = {
+            let (mut pool, now) = (self.lock(), self.setting.clock.now());
+            pool.freeze(now);
+            pool.expire(now, self.idle_timeout)
+        };
         for environment in expired {
             self.stopped(&environment).await;
         }

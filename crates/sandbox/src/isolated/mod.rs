@@ -202,7 +202,7 @@ impl Isolated {
             arguments: [Ok(program.clone())].into_iter().chain(arguments).collect::<io::Result<_>>()?,
             program,
             environment: launch.environment.iter().map(variable).collect::<io::Result<_>>()?,
-            limits: limits(launch),
+            limits: self.limits(launch),
             memberships: memberships.into_iter().map(|it| high(it.into())).collect::<io::Result<_>>()?,
             standard,
             status: high(status_writer.into())?,
@@ -221,6 +221,18 @@ impl Isolated {
             let _ = first.collect(WaitIdOptions::EXITED);
         })?;
         Ok(Begun { first, output, doors })
+    }
+
+    fn limits(&self, launch: &Launch) -> Vec<(Resource, Rlimit)> {
+        // The processes of a user; that is this jail's alone where it has a number of its own, or a namespace that counts.
+        let counted = self.powers.privileged || self.powers.users && counts_by_namespace();
+        let processes = (Resource::Nproc, u64::from(launch.limits.processes));
+        let limit = |(resource, value): (Resource, u64)| {
+            let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
+            (resource, Rlimit { current: Some(value), maximum: Some(value) })
+        };
+        let resources = crate::launch::resources(&launch.limits);
+        resources.into_iter().chain(counted.then_some(processes)).map(limit).collect()
     }
 
     fn standard(
@@ -311,12 +323,12 @@ fn high(descriptor: OwnedFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(&descriptor, FIRST_DESCRIPTOR)?)
 }
 
-fn limits(launch: &Launch) -> Vec<(Resource, Rlimit)> {
-    let limit = |(resource, value): (Resource, u64)| {
-        let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
-        (resource, Rlimit { current: Some(value), maximum: Some(value) })
-    };
-    crate::launch::resources(&launch.limits).map(limit).to_vec()
+/// Whether this kernel counts the processes of a user in each user namespace apart, as since 5.14.
+fn counts_by_namespace() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|it: char| !it.is_ascii_digit()).map(|it| it.parse().unwrap_or(0u32));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(14))
 }
 
 /// Whether a map of identifiers, of this process's own namespace, has the numbers that we give to functions.
