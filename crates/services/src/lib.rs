@@ -20,10 +20,13 @@ mod outward;
 mod page;
 mod properties;
 pub mod s3;
+pub mod secretsmanager;
 pub mod sns;
 pub mod sqs;
+pub mod ssm;
 pub mod storage;
 pub mod sts;
+mod tags;
 mod target;
 #[cfg(test)]
 mod testing;
@@ -46,8 +49,10 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(lambda::Lambda::default()),
     || Arc::new(logs::Logs),
     || Arc::new(s3::S3),
+    || Arc::new(secretsmanager::SecretsManager),
     || Arc::new(sns::Sns::default()),
     || Arc::new(sqs::Sqs::default()),
+    || Arc::new(ssm::Ssm),
     || Arc::new(sts::Sts),
 ];
 

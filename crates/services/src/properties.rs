@@ -36,11 +36,6 @@ pub(crate) fn tags(resource: &ResourceContext, properties: &Value) -> BTreeMap<S
     stack.chain(own).collect()
 }
 
-/// Tags as most services want them: a list of `Key` and `Value`.
-pub(crate) fn tag_list(tags: &BTreeMap<String, String>) -> Value {
-    tags.iter().map(|(key, value)| serde_json::json!({ "Key": key, "Value": value })).collect()
-}
-
 /// Attributes for `Fn::GetAtt`.
 pub(crate) fn attributes<const N: usize>(pairs: [(&str, &str); N]) -> Map<String, Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()

@@ -3,7 +3,7 @@
 use aloft_base::{Clock, Ids, Timestamp};
 use aloft_engine::timers::Timer;
 use aloft_engine::{Context, Engine, Input, Options, Reply, Service, ServiceError, async_trait};
-use aloft_store::Store;
+use aloft_store::{Keyspace, Store};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,17 +51,28 @@ impl Cloud {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Asks again after every timer until what timers do in the background shows in the answer. The bound is for a
-    /// broken test only.
+    /// Asks again after every timer until what timers do in the background shows in the answer.
     pub async fn eventually(&self, service: &str, operation: &str, input: Value, expected: Value) -> Value {
-        let mut timers = self.engine.store().watch("timers.due");
+        self.eventually_after("timers.due", service, operation, input, expected).await
+    }
+
+    /// Asks again after every change of a keyspace until the answer is as expected. The bound is for a broken test only.
+    pub async fn eventually_after(
+        &self,
+        keyspace: Keyspace,
+        service: &str,
+        operation: &str,
+        input: Value,
+        expected: Value,
+    ) -> Value {
+        let mut changes = self.engine.store().watch(keyspace);
         loop {
-            timers.borrow_and_update();
+            changes.borrow_and_update();
             let answer = self.call(service, operation, input.clone()).await;
             if matches(&expected, &answer) {
                 return answer;
             }
-            let changed = tokio::time::timeout(Duration::from_secs(10), timers.changed()).await;
+            let changed = tokio::time::timeout(Duration::from_secs(10), changes.changed()).await;
             assert!(
                 changed.is_ok(),
                 "{operation} {input:#}\nexpected {expected:#}\nanswered at last {answer:#}"

@@ -8,6 +8,7 @@ mod bad_functions;
 mod bad_input;
 mod celebrity_sleuth;
 mod clients;
+mod cloud_variables;
 mod commands;
 mod compose;
 mod custom_resources;

@@ -6,6 +6,7 @@
 mod change_sets;
 mod custom;
 mod door;
+mod dynamic;
 mod executor;
 mod intrinsics;
 mod nested;

@@ -121,7 +121,7 @@ fn wanted(
         "TemplateURL": properties::text(properties, "TemplateURL"),
         "Parameters": parameters,
         "Capabilities": parent.version.capabilities,
-        "Tags": properties::tag_list(&properties::tags(resource, properties)),
+        "Tags": crate::tags::list(&properties::tags(resource, properties)),
         "RoleARN": parent.version.role_arn,
         "NotificationARNs": properties.get("NotificationARNs"),
     });

@@ -26,7 +26,7 @@ impl Plan {
     /// Works a version out.
     pub fn of(context: &Context, name: &str, id: &str, version: &Version) -> Result<Self, ServiceError> {
         let template = Template::parse(&version.template)?;
-        let mut parameters = template.parameters(&version.parameters)?;
+        let mut parameters = template.parameters(&version.parameters, &version.resolved)?;
         for (key, value) in [
             ("AWS::AccountId", Value::from(context.account.as_str())),
             ("AWS::Region", Value::from(context.region.as_str())),

@@ -7,6 +7,7 @@ use super::template::{Template, invalid, text_of};
 use aloft_engine::{Context, ServiceError};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// How many entries a page has.
 const PAGE: usize = 100;
@@ -72,9 +73,13 @@ pub async fn stack_list(
 }
 
 fn described(stack: &Stack) -> Value {
-    let parameters = Template::parse(&stack.version.template)
-        .and_then(|template| template.parameters(&stack.version.parameters))
+    let version = &stack.version;
+    let parameters = Template::parse(&version.template)
+        .and_then(|template| template.parameters(&version.parameters, &BTreeMap::new()))
         .unwrap_or_default();
+    let parameters = parameters.iter().map(|(key, value)| {
+        json!({ "ParameterKey": key, "ParameterValue": text_of(value), "ResolvedValue": version.resolved.get(key) })
+    });
     let outputs = stack.outputs.iter().map(|output| {
         json!({
             "OutputKey": output.key,
@@ -89,7 +94,7 @@ fn described(stack: &Stack) -> Value {
         "ChangeSetId": stack.change_set_id,
         "ParentId": stack.parent,
         "Description": Template::parse(&stack.version.template).ok().and_then(|template| template.document.get("Description").cloned()),
-        "Parameters": parameters.iter().map(|(key, value)| json!({ "ParameterKey": key, "ParameterValue": text_of(value) })).collect::<Vec<_>>(),
+        "Parameters": parameters.collect::<Vec<_>>(),
         "CreationTime": stack.created.as_seconds_f64(),
         "LastUpdatedTime": stack.updated.map(|at| at.as_seconds_f64()),
         "DeletionTime": stack.deleted.map(|at| at.as_seconds_f64()),

@@ -27,6 +27,9 @@ pub struct Version {
     pub template: String,
     /// The parameters that were given.
     pub parameters: BTreeMap<String, String>,
+    /// What those parameters hold that name one in Parameter Store.
+    #[serde(default)]
+    pub resolved: BTreeMap<String, String>,
     /// The stack's tags.
     pub tags: Map<String, Value>,
     /// `Capabilities`.

@@ -1,5 +1,6 @@
 //! Stacks made, updated and deleted.
 
+use super::dynamic;
 use super::plan::{self, Plan};
 use super::records::{self, OnFailure, Phase, Stack, Version};
 use super::template::invalid;
@@ -98,6 +99,7 @@ impl Wanted {
             (None, None) => Map::new(),
         };
         Ok(Version {
+            resolved: dynamic::parameters(context, &template, &parameters).await?,
             template,
             parameters,
             tags,

@@ -1,5 +1,6 @@
 //! One step: asks a resource's service to make, change or delete it.
 
+use super::dynamic;
 use super::records::{Made, Record, Stack};
 use aloft_engine::{Context, Resource, ResourceContext, ResourceHandler, ServiceError, Update};
 use serde_json::Value;
@@ -92,6 +93,7 @@ async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
     }
     let handler = task.handler().map_err(plain)?;
     let Task { resource, made, wanted, undoes, .. } = task;
+    let given = dynamic::resolve(&resource.context, &wanted).await.map_err(plain)?;
     let as_made = |made: Resource| Made {
         physical_id: made.physical_id,
         properties: wanted.clone(),
@@ -99,7 +101,7 @@ async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
     };
     let done = |made: Resource, replaced| Done { made: as_made(made), replaced };
     let Some(old) = made else {
-        let error = match handler.create(&resource, &wanted).await {
+        let error = match handler.create(&resource, &given).await {
             Ok(made) => return Ok(done(made, false)),
             Err(error) => error,
         };
@@ -111,11 +113,14 @@ async fn make_or_change(mut task: Task) -> Result<Done, Failed> {
         let replaced = made.physical_id != old.physical_id;
         done(made, replaced)
     };
-    match handler.update(&resource, &old.physical_id, &old.properties, &wanted).await.map_err(plain)? {
+    // What an old reference stood for may be gone.
+    let before = dynamic::resolve(&resource.context, &old.properties).await;
+    let before = before.unwrap_or_else(|_| old.properties.clone());
+    match handler.update(&resource, &old.physical_id, &before, &given).await.map_err(plain)? {
         Update::InPlace(made) => Ok(done(made, false)),
         Update::Replaced(made) => Ok(beside(made)),
         Update::Replace if undoes => Ok(Done { made: Made { properties: wanted, ..old }, replaced: false }),
-        Update::Replace => Ok(beside(handler.create(&resource, &wanted).await.map_err(plain)?)),
+        Update::Replace => Ok(beside(handler.create(&resource, &given).await.map_err(plain)?)),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Makes nothing and asks nobody. Keeps true: a template that is accepted has no reference to nothing and no cycle.
 
+use super::dynamic;
 use super::intrinsics::{Lookup, Scope, resolve};
 use aloft_engine::ServiceError;
 use serde_json::{Map, Value};
@@ -199,10 +200,11 @@ impl Template {
             .collect()
     }
 
-    /// The values of the parameters: given, kept or defaults.
+    /// The values of the parameters: given, kept or defaults; of those that name one in Parameter Store, what that holds.
     pub fn parameters(
         &self,
         given: &BTreeMap<String, String>,
+        resolved: &BTreeMap<String, String>,
     ) -> Result<BTreeMap<String, Value>, ServiceError> {
         let declared = self.section("Parameters");
         if let Some(unknown) = given.keys().find(|name| !declared.contains_key(*name)) {
@@ -210,7 +212,8 @@ impl Template {
         }
         let (mut values, mut missing) = (BTreeMap::new(), Vec::new());
         for (name, declaration) in declared {
-            match given.get(name).cloned().or_else(|| declaration.get("Default").map(text_of)) {
+            let given = resolved.get(name).or_else(|| given.get(name)).cloned();
+            match given.or_else(|| declaration.get("Default").map(text_of)) {
                 None => missing.push(name.as_str()),
                 Some(text) => drop(values.insert(name.clone(), parameter(name, declaration, text)?)),
             }
@@ -345,6 +348,7 @@ fn named_conditions(body: &Value) -> Vec<String> {
 
 fn parameter(name: &str, declaration: &Value, text: String) -> Result<Value, ServiceError> {
     let kind = declaration.get("Type").and_then(Value::as_str).unwrap_or("String");
+    let kind = dynamic::stored_kind(declaration).unwrap_or(kind);
     if let Some(Value::Array(allowed)) = declaration.get("AllowedValues")
         && !allowed.iter().any(|value| text_of(value) == text)
     {
@@ -381,9 +385,6 @@ fn parameter(name: &str, declaration: &Value, text: String) -> Result<Value, Ser
         }
         "CommaDelimitedList" => Ok(text.split(',').map(|item| Value::from(item.trim())).collect()),
         _ if kind.starts_with("List<") => Ok(text.split(',').map(|item| Value::from(item.trim())).collect()),
-        _ if kind.starts_with("AWS::SSM::") => Err(invalid(format!(
-            "Parameter '{name}': the local cloud does not read {kind}; give the value itself"
-        ))),
         _ => Ok(Value::String(text)),
     }
 }

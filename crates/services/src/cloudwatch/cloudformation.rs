@@ -31,7 +31,7 @@ fn input(resource: &ResourceContext, name: &str, properties: &Value) -> Value {
             }
         }
     }
-    input.insert("Tags".to_owned(), properties::tag_list(&properties::tags(resource, properties)));
+    input.insert("Tags".to_owned(), crate::tags::list(&properties::tags(resource, properties)));
     Value::Object(input)
 }
 

@@ -28,7 +28,7 @@ fn find(rows: &impl Rows, context: &Context, arn: &str) -> Outcome<Alarm> {
 /// `ListTagsForResource`
 pub(super) async fn list(_: &CloudWatch, context: &Context, input: Of) -> Outcome<Value> {
     let alarm = find(&context.store().read()?, context, &input.resource_arn)?;
-    Ok(json!({ "Tags": crate::properties::tag_list(&alarm.tags) }))
+    Ok(json!({ "Tags": crate::tags::list(&alarm.tags) }))
 }
 
 /// `TagResource`

@@ -5,7 +5,8 @@
 //! Source: "AWS::DynamoDB::Table" in the CloudFormation user guide.
 
 use super::NAME;
-use crate::properties::{tag_list, tags};
+use crate::properties::tags;
+use crate::tags::list as tag_list;
 use aloft_engine::{
     Resource, ResourceContext, ResourceHandler, ResourceType, ServiceError, Update, async_trait, differs,
 };

@@ -2,8 +2,9 @@
 
 use super::bus::{Address, BUSES, Bus, DEFAULT};
 use super::rule::RULES;
-use super::{Events, errors, tags};
+use super::{Events, errors};
 use crate::storage::Outcome;
+use crate::tags;
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Transaction, key};
 use serde::Deserialize;

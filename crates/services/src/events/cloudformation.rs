@@ -45,7 +45,7 @@ impl ResourceHandler for BusHandler {
     async fn create(&self, resource: &ResourceContext, properties: &Value) -> Result<Resource, ServiceError> {
         let name = properties::text(properties, "Name").unwrap_or_else(|| resource.generated_name(256));
         let mut input = bus_input(&name, properties);
-        input["Tags"] = properties::tag_list(&properties::tags(resource, properties));
+        input["Tags"] = crate::tags::list(&properties::tags(resource, properties));
         match resource.context.call("events", "CreateEventBus", input).await {
             Err(error) if !(resource.resuming && error.code == "ResourceAlreadyExistsException") => {
                 Err(error)
@@ -95,7 +95,7 @@ async fn retag(resource: &ResourceContext, arn: &str, old: &Value, new: &Value) 
             .await?;
     }
     if !after.is_empty() {
-        let input = json!({ "ResourceARN": arn, "Tags": properties::tag_list(&after) });
+        let input = json!({ "ResourceARN": arn, "Tags": crate::tags::list(&after) });
         resource.context.call("events", "TagResource", input).await?;
     }
     Ok(())
@@ -120,7 +120,7 @@ async fn put(resource: &ResourceContext, name: &str, properties: &Value) -> Resu
         "State": properties::text(properties, "State"),
         "Description": properties::text(properties, "Description"),
         "RoleArn": properties::text(properties, "RoleArn"),
-        "Tags": properties::tag_list(&properties::tags(resource, properties)),
+        "Tags": crate::tags::list(&properties::tags(resource, properties)),
     });
     let answer = context.call("events", "PutRule", rule).await?;
     let targets: Vec<Value> = properties::list(properties, "Targets").iter().cloned().map(target).collect();

@@ -2,8 +2,9 @@
 
 use super::bus::Address;
 use super::rule::{RULES, Rule};
-use super::{Events, schedule, tags};
+use super::{Events, schedule};
 use crate::storage::Outcome;
+use crate::tags;
 use aloft_engine::{Context, ServiceError};
 use aloft_lang::cron::Schedule;
 use aloft_lang::pattern::Pattern;

@@ -4,26 +4,13 @@ use super::bus::Address;
 use super::rule::Rule;
 use super::{Events, errors};
 use crate::storage::Outcome;
+use crate::tags::{Tag, Tags};
+
 use aloft_base::{AccountId, Arn, Region};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::Transaction;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-type Tags = BTreeMap<String, String>;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Tag {
-    key: String,
-    value: String,
-}
-
-/// Tags by key.
-pub(super) fn map(tags: Vec<Tag>) -> Tags {
-    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
-}
 
 /// What has tags.
 enum Tagged {
@@ -76,7 +63,7 @@ pub(super) async fn list(_: &Events, context: &Context, input: Named) -> Outcome
         Tagged::Bus(bus) => bus.find(&snapshot)?.tags,
         Tagged::Rule(bus, name) => Rule::find(&snapshot, &bus, &name)?.tags,
     };
-    Ok(json!({ "Tags": crate::properties::tag_list(&tags) }))
+    Ok(json!({ "Tags": crate::tags::list(&tags) }))
 }
 
 #[derive(Deserialize)]
@@ -89,7 +76,7 @@ pub(super) struct Add {
 
 /// `TagResource`
 pub(super) async fn tag(_: &Events, context: &Context, input: Add) -> Outcome<()> {
-    let (tagged, tags) = (Tagged::of_arn(&input.arn)?, map(input.tags));
+    let (tagged, tags) = (Tagged::of_arn(&input.arn)?, crate::tags::map(input.tags));
     let write =
         move |transaction: &mut Transaction<'_>| tagged.change(transaction, |present| present.extend(tags));
     context.store().write(write).await

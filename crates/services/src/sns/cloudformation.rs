@@ -62,7 +62,7 @@ impl ResourceHandler for TopicHandler {
         let input = json!({
             "Name": name,
             "Attributes": attributes_of(properties, TOPIC_ATTRIBUTES),
-            "Tags": properties::tag_list(&properties::tags(resource, properties)),
+            "Tags": crate::tags::list(&properties::tags(resource, properties)),
         });
         let context = &resource.context;
         let answer = context.call("sns", "CreateTopic", input).await?;
@@ -105,7 +105,7 @@ impl ResourceHandler for TopicHandler {
                 .await?;
         }
         if !after.is_empty() {
-            let input = json!({ "ResourceArn": physical_id, "Tags": properties::tag_list(&after) });
+            let input = json!({ "ResourceArn": physical_id, "Tags": crate::tags::list(&after) });
             context.call("sns", "TagResource", input).await?;
         }
         Ok(Update::InPlace(describe(physical_id)))

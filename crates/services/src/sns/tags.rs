@@ -39,7 +39,7 @@ pub(super) struct Named {
 pub(super) async fn list(_: &Sns, context: &Context, input: Named) -> Outcome<Value> {
     let topic =
         address(&input.resource_arn)?.find(&context.store().read()?).map_err(|_| errors::no_resource())?;
-    Ok(json!({ "Tags": crate::properties::tag_list(&topic.tags) }))
+    Ok(json!({ "Tags": crate::tags::list(&topic.tags) }))
 }
 
 fn address(arn: &str) -> Result<Address, ServiceError> {
