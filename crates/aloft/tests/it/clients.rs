@@ -20,7 +20,7 @@ macro_rules! python {
 mod boto3 {
     use super::check;
 
-    python! { cloudformation cloudwatch dynamodb events functions gateways identity s3 secrets sns sqs }
+    python! { cloudformation cloudwatch dynamodb events functions gateways identity parameters s3 sns sqs }
 }
 
 #[test]
