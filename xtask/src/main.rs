@@ -1,6 +1,7 @@
 //! The project's own chores, one a word: `cargo xtask <word>`. A chore is a file.
 
 mod bench;
+mod cascades;
 mod demo;
 mod licences;
 mod models;
@@ -20,6 +21,7 @@ type Chore = (&'static str, &'static str, fn(&[String]) -> Result<()>);
 
 const CHORES: &[Chore] = &[
     ("bench", "measure side by side with the original framework", bench::run),
+    ("cascades", "make crates/faces/data/ again from OpenCV's classifiers", |_| cascades::run()),
     ("demo", "deploy an example to the local cloud, call it, show what happened [--keep]", demo::run),
     ("licences", "check the licences of what is built in", |_| licences::check()),
     ("models", "make models/ again from the public API models", |_| models::run()),
@@ -51,7 +53,7 @@ fn chore(words: &[String]) -> Result<()> {
 fn usage() -> String {
     let mut text = "usage: cargo xtask <chore>\n".to_owned();
     for (word, meaning, _) in CHORES {
-        let _ = write!(text, "\n  {word:<8}{meaning}");
+        let _ = write!(text, "\n  {word:<10}{meaning}");
     }
     text
 }

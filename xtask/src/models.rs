@@ -27,6 +27,7 @@ const SERVICES: &[&str] = &[
     "kinesis",
     "lambda",
     "logs",
+    "rekognition",
     "s3",
     "secretsmanager",
     "sns",
@@ -134,18 +135,19 @@ pub fn run() -> Result<()> {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace has a root")?.join("models");
     let temporary = env::temp_dir().join(format!("aloft-models-{}", process::id()));
     fs::create_dir_all(&temporary)?;
-    let written = download(&temporary).and_then(|data| write_all(&data, &root));
+    let written =
+        download(BOTOCORE, &temporary).and_then(|()| write_all(&temporary.join("botocore/data"), &root));
     fs::remove_dir_all(&temporary)?;
     written
 }
 
-fn download(folder: &Path) -> Result<PathBuf> {
-    python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", BOTOCORE], folder)?;
+/// Unpacks a package of PyPI in a folder.
+pub(crate) fn download(package: &str, folder: &Path) -> Result<()> {
+    python(&["-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".", package], folder)?;
     let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
     let mut entries = fs::read_dir(folder)?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let wheel = entries.find(is_wheel).context("pip brought no wheel")?;
-    python(&["-m", "zipfile", "-e", &wheel.to_string_lossy(), "."], folder)?;
-    Ok(folder.join("botocore/data"))
+    python(&["-m", "zipfile", "-e", &wheel.to_string_lossy(), "."], folder)
 }
 
 fn python(arguments: &[&str], folder: &Path) -> Result<()> {

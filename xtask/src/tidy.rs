@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The crates by tier. One uses only those of lower tiers.
 const TIERS: &[&[&str]] = &[
     &["base", "diag"],
-    &["lang", "wire", "yaml"],
+    &["faces", "lang", "wire", "yaml"],
     &["config", "store"],
     &["client", "package", "sandbox"],
     &["compile", "engine", "worker"],

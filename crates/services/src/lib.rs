@@ -19,6 +19,7 @@ pub mod logs;
 mod outward;
 mod page;
 mod properties;
+pub mod rekognition;
 pub mod s3;
 pub mod secretsmanager;
 pub mod sns;
@@ -48,6 +49,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(iam::Iam),
     || Arc::new(lambda::Lambda::default()),
     || Arc::new(logs::Logs),
+    || Arc::new(rekognition::Rekognition::default()),
     || Arc::new(s3::S3),
     || Arc::new(secretsmanager::SecretsManager),
     || Arc::new(sns::Sns::default()),

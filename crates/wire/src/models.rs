@@ -35,6 +35,7 @@ embedded![
     "kinesis",
     "lambda",
     "logs",
+    "rekognition",
     "s3",
     "secretsmanager",
     "sns",

@@ -21,6 +21,7 @@ const STRICT: &[&str] = &[
     "kinesis",
     "lambda",
     "logs",
+    "rekognition",
     "secretsmanager",
     "ssm",
     "sts",

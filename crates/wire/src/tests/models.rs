@@ -32,6 +32,7 @@ fn well_known_operations_are_there() {
     check("kinesis", Protocol::Json11, "kinesis", &["PutRecord"]);
     check("lambda", Protocol::RestJson, "lambda", &["CreateFunction", "Invoke", "CreateEventSourceMapping"]);
     check("logs", Protocol::Json11, "logs", &["PutLogEvents", "FilterLogEvents"]);
+    check("rekognition", Protocol::Json11, "rekognition", &["IndexFaces", "SearchFacesByImage"]);
     check("s3", Protocol::RestXml, "s3", &["PutObject", "ListObjectsV2", "CompleteMultipartUpload"]);
     check("secretsmanager", Protocol::Json11, "secretsmanager", &["GetSecretValue"]);
     check("sns", Protocol::Query, "sns", &["Publish", "Subscribe"]);

@@ -1,0 +1,64 @@
+//! How good the built-in engine is: `cargo run --release -p aloft-faces --features portraits --example measure`, optionally
+//! followed by how many people. Prints the tables of `docs/rekognition.md`.
+
+use aloft_faces::portraits::{CONDITIONS, Scenery, portrait, reference, scenery};
+use aloft_faces::{Classic, Embedding, Engine, Image};
+
+/// The first of the people here, none of whom the average face was made of.
+const FIRST: u64 = 1000;
+/// What is a match when the caller says nothing.
+const THRESHOLD: f32 = 80.0;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let count: u64 = std::env::args().nth(1).map_or(Ok(50), |word| word.parse())?;
+    let people: Vec<u64> = (FIRST..FIRST + count).collect();
+    let engine = Classic::default();
+    let embed = |file: Vec<u8>| -> Option<Embedding> {
+        let image = Image::decode(&file).ok()?;
+        engine.detect(&image).first().map(|face| engine.embed(&image, face))
+    };
+    let references: Vec<Option<Embedding>> =
+        people.iter().map(|person| embed(reference(*person).to_jpeg(90))).collect();
+    println!("{count} people; references found: {}", references.iter().flatten().count());
+    println!("| condition | found | same person matches | other person matches |\n|---|---|---|---|");
+    let (mut all_same, mut all_others) = (Vec::new(), Vec::new());
+    for (name, view, quality) in CONDITIONS {
+        let probes: Vec<Option<Embedding>> =
+            people.iter().map(|person| embed(portrait(*person, &view(*person)).to_jpeg(*quality))).collect();
+        let (mut same, mut others) = (Vec::new(), Vec::new());
+        for (who, probe) in probes.iter().enumerate() {
+            for (other, reference) in references.iter().enumerate() {
+                let (Some(probe), Some(reference)) = (probe, reference) else { continue };
+                let pair = (engine.similarity(probe, reference), probe.cosine(reference));
+                if who == other { same.push(pair) } else { others.push(pair) }
+            }
+        }
+        let found = probes.iter().flatten().count() as f32 / count as f32;
+        println!("| {name} | {} | {} | {} |", percent(found), percent(share(&same)), percent(share(&others)));
+        all_same.extend(same);
+        all_others.extend(others);
+    }
+    println!("| all | | {} | {} |", percent(share(&all_same)), percent(share(&all_others)));
+    for (name, pairs) in [("same", all_same), ("others", all_others)] {
+        let mut cosines: Vec<f32> = pairs.iter().map(|(_, cosine)| *cosine).collect();
+        cosines.sort_by(f32::total_cmp);
+        let at = |share: f32| cosines[((cosines.len() - 1) as f32 * share) as usize];
+        let quantiles = [0.0, 0.01, 0.5, 0.99, 0.999, 1.0].map(at);
+        println!("{name}: {} pairs, cosines at 0, 1, 50, 99, 99.9, 100 %: {quantiles:.3?}", cosines.len());
+    }
+    let empty: Vec<usize> = Scenery::ALL
+        .iter()
+        .flat_map(|kind| (0..20).map(move |seed| scenery(*kind, seed, 640, 480).to_image()))
+        .map(|image| engine.detect(&image).len())
+        .collect();
+    println!("{} pictures without a face: {} faces found", empty.len(), empty.iter().sum::<usize>());
+    Ok(())
+}
+
+fn share(pairs: &[(f32, f32)]) -> f32 {
+    pairs.iter().filter(|(similarity, _)| *similarity >= THRESHOLD).count() as f32 / pairs.len().max(1) as f32
+}
+
+fn percent(share: f32) -> String {
+    format!("{:.2} %", share * 100.0)
+}

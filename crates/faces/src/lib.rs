@@ -1,0 +1,160 @@
+//! Finding faces in pictures and comparing them: pure functions on pixels.
+//!
+//! Not here: anything that is stored or sent, and who a face belongs to. [`Classic`] is the engine that is built in: classic
+//! computer vision, which needs no model file and is weaker than a network. Keeps true: the same file gives the same faces
+//! and the same embeddings on every machine.
+
+mod align;
+mod cascade;
+mod classic;
+mod descriptor;
+mod eyes;
+mod gray;
+mod image;
+mod orientation;
+#[cfg(feature = "portraits")]
+pub mod portraits;
+mod windows;
+
+pub use classic::Classic;
+pub use gray::Gray;
+pub use image::{Image, ImageError, LONGEST_SIDE, MOST_PIXELS, SHORTEST_SIDE};
+
+/// A way to find and to compare faces.
+pub trait Engine: Send + Sync {
+    /// Names the kind of embeddings; those of another name cannot be compared with them.
+    fn version(&self) -> &'static str;
+
+    /// The faces in a picture, the largest first.
+    fn detect(&self, image: &Image) -> Vec<Face>;
+
+    /// What tells a face from others.
+    fn embed(&self, image: &Image, face: &Face) -> Embedding;
+
+    /// How alike two faces are, 0 to 100. 80 and more means the same person, as far as the engine can tell.
+    fn similarity(&self, one: &Embedding, other: &Embedding) -> f32;
+}
+
+/// A place in a picture, as shares of its width and height from the top left.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// Share of the width.
+    pub x: f32,
+    /// Share of the height.
+    pub y: f32,
+}
+
+/// A rectangle, as shares of the picture's width and height. It may reach beyond the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BoundingBox {
+    /// Left edge.
+    pub left: f32,
+    /// Upper edge.
+    pub top: f32,
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+}
+
+/// Places in a face. Left and right are the viewer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Landmarks {
+    /// The pupil on the left.
+    pub left_eye: Point,
+    /// The pupil on the right.
+    pub right_eye: Point,
+    /// The tip of the nose.
+    pub nose: Point,
+    /// The corner of the mouth on the left.
+    pub left_mouth: Point,
+    /// The corner of the mouth on the right.
+    pub right_mouth: Point,
+}
+
+/// Where a head looks, in degrees.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pose {
+    /// Clockwise in the picture.
+    pub roll: f32,
+    /// To the side.
+    pub yaw: f32,
+    /// Up.
+    pub pitch: f32,
+}
+
+/// How well a face can be seen, each 0 to 100.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Quality {
+    /// From black to white.
+    pub brightness: f32,
+    /// From blurred to crisp.
+    pub sharpness: f32,
+}
+
+/// A face in a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Face {
+    /// Around the face without hair and ears.
+    pub bounding_box: BoundingBox,
+    /// Eyes, nose and mouth.
+    pub landmarks: Landmarks,
+    /// How sure it is that this is a face, 0 to 100.
+    pub confidence: f32,
+    /// How well it can be seen.
+    pub quality: Quality,
+    /// Where it looks.
+    pub pose: Pose,
+}
+
+/// What tells a face from others: a direction in a space of many dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    values: Vec<i8>,
+    /// One over the length.
+    scale: f32,
+}
+
+impl Embedding {
+    /// From numbers of any scale.
+    pub fn new(values: &[f32]) -> Self {
+        let largest = values.iter().fold(1e-9_f32, |most, value| most.max(value.abs()));
+        Self::from_values(values.iter().map(|value| (value / largest * 127.0).round() as i8).collect())
+    }
+
+    fn from_values(values: Vec<i8>) -> Self {
+        let square: i64 = values.iter().map(|value| i64::from(*value) * i64::from(*value)).sum();
+        Self { values, scale: 1.0 / (square.max(1) as f32).sqrt() }
+    }
+
+    /// For keeping: a byte a dimension.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.values.iter().map(|value| value.to_le_bytes()[0]).collect()
+    }
+
+    /// What [`Embedding::to_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::from_values(bytes.iter().map(|byte| i8::from_le_bytes([*byte])).collect())
+    }
+
+    /// The cosine of the angle between two; 0 when they are of different kinds.
+    pub fn cosine(&self, other: &Self) -> f32 {
+        if self.values.len() != other.values.len() {
+            return 0.0;
+        }
+        // In pieces that cannot overflow and that the compiler makes vector instructions of.
+        let pieces = self.values.chunks(256).zip(other.values.chunks(256));
+        let product: i32 = pieces
+            .map(|(one, other)| {
+                one.iter()
+                    .zip(other)
+                    .map(|(one, other)| i32::from(i16::from(*one) * i16::from(*other)))
+                    .sum::<i32>()
+            })
+            .sum();
+        product as f32 * self.scale * other.scale
+    }
+}
+
+#[cfg(all(test, feature = "portraits"))]
+mod tests;
