@@ -220,7 +220,7 @@ async fn faces_are_chosen_and_compared() {
     let view = View { width: 240, background: 8, ..View::default() };
     let pair = portrait(1002, &View { size: 0.42, ..view }).beside(&portrait(1001, &view));
     let both = bytes(&pair.to_jpeg(90));
-    let dark = bytes(&portrait(1001, &View { exposure: 0.12, noise: 0.0, ..view }).to_jpeg(90));
+    let tiny = bytes(&portrait(1001, &View { width: 128, size: 0.42, ..view }).to_jpeg(90));
     let compare = |source: &Value, target: &Value| json!({ "SourceImage": source, "TargetImage": target });
     let index = |image: &Value, more: Value| {
         let mut input = json!({ "CollectionId": "people", "Image": image });
@@ -248,10 +248,10 @@ async fn faces_are_chosen_and_compared() {
         ("IndexFaces", index(&nobody(), json!({})), json!({ "FaceRecords": [], "UnindexedFaces": [] })),
         (
             "IndexFaces",
-            index(&dark, json!({ "QualityFilter": "HIGH" })),
-            json!({ "FaceRecords": [], "UnindexedFaces": [{ "Reasons": "*" }] }),
+            index(&tiny, json!({ "QualityFilter": "HIGH" })),
+            json!({ "FaceRecords": [], "UnindexedFaces": [{ "Reasons": ["SMALL_BOUNDING_BOX"] }] }),
         ),
-        ("IndexFaces", index(&dark, json!({ "QualityFilter": "NONE" })), json!({ "FaceRecords": ["*"] })),
+        ("IndexFaces", index(&tiny, json!({ "QualityFilter": "NONE" })), json!({ "FaceRecords": ["*"] })),
         ("DescribeCollection", json!({ "CollectionId": "people" }), json!({ "FaceCount": 4 })),
     ] {
         check(&cloud, operation, input, expected).await;
