@@ -97,17 +97,13 @@ fn damaged(error: impl std::fmt::Display) -> ImageError {
 }
 
 fn jpeg(file: &[u8]) -> Result<(Gray, u8), ImageError> {
+    // Sizes are judged below, by the head of the file, before there is memory for pixels.
     let options = DecoderOptions::default()
-        .set_max_width(LONGEST_SIDE + 1)
-        .set_max_height(LONGEST_SIDE + 1)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(|error| {
-        let text = error.to_string();
-        // The decoder's own limits, which are ours, have no kind of error of their own.
-        let is_size = text.contains("less than or equal to") || text.contains("too large");
-        if is_size { ImageError::TooLarge(LONGEST_SIDE + 1, LONGEST_SIDE + 1) } else { damaged(text) }
-    })?;
+    decoder.decode_headers().map_err(damaged)?;
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("no dimensions"))?;
     check_size(width, height)?;
     let orientation = decoder.exif().map_or(1, |exif| orientation::of(exif));
