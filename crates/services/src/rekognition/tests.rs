@@ -249,7 +249,7 @@ async fn faces_are_chosen_and_compared() {
         (
             "IndexFaces",
             index(&tiny, json!({ "QualityFilter": "HIGH" })),
-            json!({ "FaceRecords": [], "UnindexedFaces": [{ "Reasons": ["SMALL_BOUNDING_BOX"] }] }),
+            json!({ "FaceRecords": [], "UnindexedFaces": [{ "Reasons": ["LOW_SHARPNESS", "SMALL_BOUNDING_BOX"] }] }),
         ),
         ("IndexFaces", index(&tiny, json!({ "QualityFilter": "NONE" })), json!({ "FaceRecords": ["*"] })),
         ("DescribeCollection", json!({ "CollectionId": "people" }), json!({ "FaceCount": 4 })),
