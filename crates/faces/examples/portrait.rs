@@ -1,7 +1,8 @@
 //! Draws people who do not exist: `cargo run -p aloft-faces --features portraits --example portrait -- <folder> <person>...`
-//! writes three photographs of each person as JPEG files.
+//! writes three photographs of each person, and one of nobody, as JPEG files. The pictures of `examples/celebrity-sleuth` are those
+//! of 4001, 4002 and 4005.
 
-use aloft_faces::portraits::{View, portrait};
+use aloft_faces::portraits::{Scenery, View, portrait, scenery};
 use std::path::Path;
 
 fn main() -> std::io::Result<()> {
@@ -17,10 +18,10 @@ fn main() -> std::io::Result<()> {
     ];
     for person in people.iter().filter_map(|word| word.parse().ok()) {
         for (number, view) in views.iter().enumerate() {
-            let view = View { width: 480, ..*view };
+            let view = View { width: 360, ..*view };
             let file = Path::new(folder).join(format!("person-{person}-{}.jpg", number + 1));
-            std::fs::write(file, portrait(person, &view).to_jpeg(90))?;
+            std::fs::write(file, portrait(person, &view).to_jpeg(85))?;
         }
     }
-    Ok(())
+    std::fs::write(Path::new(folder).join("nobody.jpg"), scenery(Scenery::Landscape, 3, 360, 270).to_jpeg(85))
 }

@@ -11,7 +11,8 @@ use crate::{
 const SEARCH_SIDE: usize = 960;
 /// A face is passed by at least so many windows.
 const LEAST_WINDOWS: usize = 3;
-/// The cosine at which two faces have similarity 80; `docs/rekognition.md` says how it was chosen.
+/// The cosine at which two faces have similarity 80: where the example `measure` finds as many pairs judged wrongly on both
+/// sides, with people that nothing else is measured with (`docs/rekognition.md`).
 const SAME: f32 = 0.66;
 /// How quickly similarity falls below that.
 const FALL: f32 = 0.08;

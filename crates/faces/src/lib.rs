@@ -1,8 +1,9 @@
 //! Finding faces in pictures and comparing them: pure functions on pixels.
 //!
 //! Not here: anything that is stored or sent, and who a face belongs to. [`Classic`] is the engine that is built in: classic
-//! computer vision, which needs no model file and is weaker than a network. Keeps true: the same file gives the same faces
-//! and the same embeddings on every machine.
+//! computer vision, which needs no model file and is weaker than a network. Keeps true: one build on one machine gives the
+//! same faces and the same embeddings for the same file, in any order and on any thread. Between machines the last digits of
+//! floating-point functions may differ, and with them a similarity; nothing here compares embeddings for equality.
 
 mod align;
 mod cascade;

@@ -24,6 +24,12 @@ mod boto3 {
 }
 
 #[test]
+fn rekognition_of_boto3() {
+    let pictures = aloft_testkit::workspace().join("examples/celebrity-sleuth/pictures");
+    check(|cloud| cloud.clients().python("rekognition.py", &[&pictures.to_string_lossy()]));
+}
+
+#[test]
 fn sdk_for_javascript_and_data() {
     check(|cloud| cloud.clients().node("data.js", &[]));
 }

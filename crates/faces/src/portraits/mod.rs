@@ -1,7 +1,7 @@
 //! Pictures of people who do not exist, drawn from a seed: for tests, measurements and demonstrations.
 //!
 //! A shaded head with eyes, brows, nose, mouth, hair and skin of its own, under a light, from a side. Not here: art. Keeps
-//! true: the same person in the same view is the same picture everywhere.
+//! true: a number is one person, and a person in a view is one picture, but for the last digits of floating-point functions.
 
 mod conditions;
 mod head;
