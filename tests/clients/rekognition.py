@@ -27,6 +27,7 @@ fails("InvalidPaginationTokenException", rekognition.list_collections, NextToken
 s3.create_bucket(Bucket="album")
 s3.put_object(Bucket="album", Key="bruno.jpg", Body=picture("bruno_vale-1")["Bytes"])
 s3.put_object(Bucket="album", Key="notes.txt", Body=b"no picture")
+s3.put_object(Bucket="album", Key="huge.jpg", Body=bytes(15 * 1024 * 1024 + 1))
 indexed = rekognition.index_faces(CollectionId="actors", Image=picture("ada_quill-1"), ExternalImageId="ada_quill", MaxFaces=1)
 (ada,) = indexed["FaceRecords"]
 equal((ada["Face"]["ExternalImageId"], indexed["UnindexedFaces"]), ("ada_quill", []))
@@ -67,7 +68,8 @@ for code, call, arguments in [
     ("InvalidImageFormatException", rekognition.detect_faces, {"Image": {"Bytes": b"no picture at all"}}),
     ("InvalidImageFormatException", rekognition.detect_faces, {"Image": stored("notes.txt")}),
     ("InvalidS3ObjectException", rekognition.detect_faces, {"Image": stored("missing.jpg")}),
-    ("ImageTooLargeException", rekognition.detect_faces, {"Image": {"Bytes": b"\xff\xd8" + bytes(5 * 1024 * 1024)}}),
+    ("ImageTooLargeException", rekognition.detect_faces, {"Image": stored("huge.jpg")}),
+    ("ValidationException", rekognition.detect_faces, {"Image": {"Bytes": bytes(5 * 1024 * 1024 + 1)}}),
     ("InvalidParameterException", rekognition.detect_faces, {"Image": {}}),
     ("InvalidParameterException", rekognition.search_faces_by_image, index(Image=picture("nobody"))),
     ("InvalidParameterException", rekognition.compare_faces, {"SourceImage": picture("nobody"), "TargetImage": picture("ada_quill-1")}),

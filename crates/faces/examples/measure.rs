@@ -44,7 +44,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         all_others.extend(others);
     }
     println!("| all | | {} | {} |", percent(share(&all_same)), percent(share(&all_others)));
-    println!("as many pairs are judged wrongly on both sides at a cosine of {:.3}", balance(&all_same, &all_others));
+    println!(
+        "as many pairs are judged wrongly on both sides at a cosine of {:.3}",
+        balance(&all_same, &all_others)
+    );
     for (name, pairs) in [("same", all_same), ("others", all_others)] {
         let mut cosines: Vec<f32> = pairs.iter().map(|(_, cosine)| *cosine).collect();
         cosines.sort_by(f32::total_cmp);
