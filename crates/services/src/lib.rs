@@ -31,6 +31,7 @@ mod tags;
 mod target;
 #[cfg(test)]
 mod testing;
+pub mod twilio;
 
 use aloft_engine::Service;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(sqs::Sqs::default()),
     || Arc::new(ssm::Ssm),
     || Arc::new(sts::Sts),
+    || Arc::new(twilio::Twilio::default()),
 ];
 
 /// All services, new.

@@ -54,9 +54,10 @@ impl std::error::Error for ServiceError {}
 /// Bytes that are not what the model says; the protocol decides the code that the caller sees.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct DecodeError(pub String);
+pub struct DecodeError(pub String);
 
 impl DecodeError {
+    /// What is wrong with them, in words.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }

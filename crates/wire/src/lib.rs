@@ -33,7 +33,7 @@ mod server;
 pub mod sigv4;
 mod text;
 mod validate;
-mod xml;
+pub mod xml;
 mod xml_codec;
 
 pub use client::{parse_error, parse_response, write_request, write_request_with};

@@ -3,15 +3,19 @@
 //! Knows nothing of shapes. Document types are skipped and their entities never resolved, depth is bounded, and the work
 //! is linear in the text.
 
-use crate::error::{DecodeError, MAX_DEPTH, too_deep};
+pub use crate::error::DecodeError;
+use crate::error::{MAX_DEPTH, too_deep};
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
 /// An element. Names are without their prefix, but for attributes'.
 #[derive(Debug, Default)]
-pub(crate) struct Element {
+pub struct Element {
+    /// Its name.
     pub name: String,
+    /// Names and values, in their order.
     pub attributes: Vec<(String, String)>,
+    /// The elements directly inside, in their order.
     pub children: Vec<Element>,
     /// All text directly inside.
     pub text: String,
@@ -23,13 +27,14 @@ impl Element {
         self.children.iter().find(|child| child.name == name)
     }
 
+    /// An attribute's value.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// Reads a document; an empty one is an element without a name.
-pub(crate) fn parse(body: &[u8]) -> Result<Element, DecodeError> {
+pub fn parse(body: &[u8]) -> Result<Element, DecodeError> {
     let malformed = || DecodeError::new("the document is not well-formed XML");
     let text = std::str::from_utf8(body).map_err(|_| malformed())?;
     let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));

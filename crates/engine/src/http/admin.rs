@@ -1,6 +1,6 @@
 //! The cloud's own pages: health, reset, the clock, the ledger.
 
-use super::{Head, HttpRequest, HttpResponse, json};
+use super::{HttpRequest, HttpResponse, json};
 use crate::{Engine, ServiceError, metering, storage_failed};
 use aloft_base::Timestamp;
 use http::{Method, StatusCode};
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) async fn answer(engine: &Engine, request: &HttpRequest) -> HttpResponse {
     let head = &request.head;
     let is_for_all = matches!(head.path.as_str(), "/_aloft/health" | "/_localstack/health");
-    if !is_for_all && !is_ours(head) {
+    if !is_for_all && !head.is_from_this_machine() {
         let message = "only this machine's own tools may do that";
         return json(StatusCode::FORBIDDEN, &value!({ "message": message }));
     }
@@ -78,18 +78,4 @@ fn advance(engine: &Engine, body: &[u8]) -> HttpResponse {
         }
         None => json(StatusCode::BAD_REQUEST, &value!({ "message": "send {\"advance\": seconds}" })),
     }
-}
-
-/// Whether a request comes from a tool and not from a web page somewhere: browsers name the page in `Origin`, and a rebound
-/// host name is not one of this machine's.
-fn is_ours(head: &Head) -> bool {
-    let is_local = |host: &str| {
-        host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]"
-    };
-    let origin_host = |origin: &str| {
-        origin.split("://").nth(1).map(|rest| rest.rsplit_once(':').map_or(rest, |(host, _)| host).to_owned())
-    };
-    let origin_is_local =
-        head.header("origin").is_none_or(|origin| origin_host(origin).is_some_and(|host| is_local(&host)));
-    origin_is_local && head.remote.ip().is_loopback() && is_local(&head.host)
 }

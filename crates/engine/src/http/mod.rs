@@ -41,6 +41,19 @@ impl Head {
     pub fn host_before(&self, suffix: &str) -> Option<&str> {
         self.host.strip_suffix(suffix).filter(|name| !name.is_empty())
     }
+
+    /// Whether it comes from this machine's own tools and pages and not from a web page somewhere: browsers name the page in
+    /// `Origin`, and a rebound host name is not one of this machine's.
+    pub fn is_from_this_machine(&self) -> bool {
+        let is_local = |host: &str| {
+            host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]"
+        };
+        let origin_is_local = self.header("origin").is_none_or(|origin| {
+            let rest = origin.split("://").nth(1);
+            rest.is_some_and(|rest| is_local(rest.rsplit_once(':').map_or(rest, |(host, _)| host)))
+        });
+        origin_is_local && self.remote.ip().is_loopback() && is_local(&self.host)
+    }
 }
 
 /// A whole request to a service's own front door.

@@ -20,11 +20,11 @@ pub(super) enum Route {
 
 pub(super) fn of(engine: &Engine, request: &HttpRequest) -> Route {
     let head = &request.head;
-    if head.path.starts_with("/_aloft/") || head.path.starts_with("/_localstack/") {
-        return Route::Admin;
-    }
     if let Some(service) = engine.services().iter().find(|service| service.accepts(head)) {
         return Route::FrontDoor(service.clone());
+    }
+    if head.path.starts_with("/_aloft/") || head.path.starts_with("/_localstack/") {
+        return Route::Admin;
     }
     if let Some(api) = unknown(head) {
         return Route::Unknown(api);
