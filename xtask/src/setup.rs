@@ -16,6 +16,8 @@ pub fn run() -> Result<()> {
     need("python3", &["--version"], "Python 3.9", "Python 3.9 or later")?;
     runtimes()?;
     python("venv", "tests/clients/requirements.txt", virtual_environment)?;
+    python("sleuth", "tests/clients/sleuth-requirements.txt", vendor)?;
+    browser()?;
     npm("original", "original")?;
     npm("fork", "fork")
 }
@@ -23,11 +25,31 @@ pub fn run() -> Result<()> {
 /// Installs what Lambda's runtimes bring along, which is all that the demo needs.
 pub fn runtimes() -> Result<()> {
     npm_of("crates/aloft/src/sdks", "runtimes/nodejs")?;
-    python("runtimes/python", "crates/aloft/src/sdks/requirements.txt", |folder, requirements| {
-        let pip =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
-        shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
-    })
+    python("runtimes/python", "crates/aloft/src/sdks/requirements.txt", vendor)
+}
+
+/// Puts packages into a folder, as functions carry them.
+fn vendor(folder: &Path, requirements: &Path) -> Result<()> {
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
+    shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
+}
+
+/// Playwright's library, and Debian's Chromium below it: on the machine when it is there, else unpacked from its packages.
+fn browser() -> Result<()> {
+    npm("browser", "browser")?;
+    if aloft_testkit::chromium().is_some() {
+        return Ok(());
+    }
+    println!("installing chromium");
+    let installed = shell::run(shell::command("apt-get").args([
+        "install",
+        "--yes",
+        "--quiet",
+        "--no-install-recommends",
+        "chromium",
+    ]));
+    installed.context("the browser tests need Chromium; on Debian and Ubuntu: apt-get install chromium")
 }
 
 /// Installs the packages of `tests/<lock>/package-lock.json` in `<cache>/<name>`.

@@ -1,6 +1,6 @@
 //! Other people's clients, as `cargo xtask setup` installed them, in an environment that points them at a cloud.
 
-use crate::places::{cache, runtimes, workspace};
+use crate::places::{cache, chromium, runtimes, workspace};
 use crate::process::{Finished, finish};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,17 @@ impl Clients<'_> {
     /// Runs the original's maintained fork in a project.
     pub fn fork(&self, project: &Path, arguments: &[&str]) -> Finished {
         self.serverless("fork/node_modules/osls/bin/serverless.js", project, arguments)
+    }
+
+    /// Runs a JavaScript file of `tests/browser`, with Playwright within its reach and the browser's place in `CHROMIUM`.
+    #[track_caller]
+    pub fn browser(&self, script: &str, arguments: &[&str]) -> Finished {
+        let chromium = chromium().unwrap_or_else(|| {
+            panic!("there is no browser: run `cargo xtask setup`, or install Debian's package chromium")
+        });
+        let mut command = self.command(Path::new("node"));
+        command.env("NODE_PATH", installed("browser/node_modules")).env("CHROMIUM", chromium);
+        finish(command.arg(workspace().join("tests/browser").join(script)).args(arguments), "")
     }
 
     fn serverless(&self, program: &str, project: &Path, arguments: &[&str]) -> Finished {

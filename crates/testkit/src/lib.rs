@@ -17,7 +17,7 @@ pub use clients::{Clients, clean_environment};
 pub use cloud::{CloudOptions, TempCloud};
 pub use http::{Response, http, try_http};
 pub use listener::{Listener, Received};
-pub use places::{binary, cache, runtimes, shared, workspace};
+pub use places::{binary, cache, chromium, runtimes, shared, workspace};
 pub use process::{Finished, finish};
 pub use project::Project;
 pub use wait::{until, until_some};

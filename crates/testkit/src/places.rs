@@ -29,6 +29,18 @@ pub fn runtimes() -> PathBuf {
     cache().join("runtimes")
 }
 
+/// The browser of this machine, if there is one: `$ALOFT_CHROMIUM`, else Debian's or another on the search path.
+pub fn chromium() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("ALOFT_CHROMIUM") {
+        return Some(PathBuf::from(named));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
 /// The reference material beside the workspace (`$ALOFT_SHARED`, else `../shared`), when it is there.
 pub fn shared() -> Option<PathBuf> {
     let place = env::var_os("ALOFT_SHARED").map_or_else(|| workspace().join("../shared"), PathBuf::from);

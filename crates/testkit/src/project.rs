@@ -27,6 +27,14 @@ impl Project {
         project
     }
 
+    /// Puts what `cargo xtask setup` installed at a place in it, such as packages that functions carry.
+    #[track_caller]
+    pub fn bring(&self, installed: &str, to: &str) {
+        let to = self.path().join(to);
+        fs::create_dir_all(&to).expect("a directory can be made");
+        copy(&crate::clients::installed(installed), &to);
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
@@ -64,7 +72,7 @@ fn copy(from: &Path, to: &Path) {
         let from: PathBuf = entry.expect("an entry can be read").path();
         let name = from.file_name().expect("an entry has a name");
         // What a person who tried the example left there.
-        if name == "node_modules" || name == ".serverless" || name == "__pycache__" {
+        if ["node_modules", "vendor", ".serverless", "__pycache__"].iter().any(|left| name == *left) {
             continue;
         }
         if from.is_dir() {

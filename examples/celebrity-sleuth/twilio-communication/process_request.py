@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
+from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
 
 import boto3
+import vendored  # noqa: F401
+from twilio.request_validator import RequestValidator
 
 sns = boto3.client("sns")
 
@@ -12,40 +16,62 @@ USAGE = (
     "Commands: face addcol <collection> | face addimg <collection> <first>_<last> (with a picture) | "
     "face match <collection> (with a picture)"
 )
+# What Rekognition takes as a name.
+NAME = re.compile(r"[A-Za-z0-9_.\-]{1,255}")
 
 
 class WrongCommand(Exception):
     """The command cannot be carried out as it is; the text says why."""
 
 
+class ForgedRequest(Exception):
+    """The request does not come from Twilio. API Gateway makes the status of the text's beginning."""
+
+
+def verified(event):
+    """The parameters of the request, if Twilio signed it."""
+    validator = RequestValidator(os.environ["TWILIO_AUTH_TOKEN"])
+    query = event["query"]
+    form = dict(parse_qsl(event["form"], keep_blank_values=True)) if event["method"] == "POST" else {}
+    # The signature covers the query as it was sent, of which the gateway hands on names and values: they are put together
+    # again in the order that they came in, and in that of the alphabet.
+    for names in (list(query), sorted(query)):
+        address = event["address"]
+        if names:
+            address += "?" + urlencode([(name, query[name]) for name in names])
+        if validator.validate(address, form, event["signature"]):
+            return query | form
+    raise ForgedRequest("[403] the signature is not Twilio's")
+
+
 def parse(request):
     """The topic and the message for a request."""
-    words = request["body"].split()
-    if len(words) < 3 or words[0].lower() != "face":
+    words = request.get("Body", "").split()
+    if len(words) < 3 or words[0].lower() != "face" or not NAME.fullmatch(words[2]):
         raise WrongCommand(USAGE)
     operation, collection = words[1].lower(), words[2]
-    message = {"from": request["from"], "to": request["to"], "collection": collection}
+    message = {"from": request["From"], "to": request["To"], "collection": collection}
     if operation == "addcol" and len(words) == 3:
         return "create_collection_request", message
-    if operation not in ("addimg", "match"):
-        raise WrongCommand(USAGE)
-    if request.get("numMedia") in (None, "", "0") or not request.get("mediaUrl"):
-        raise WrongCommand(f"face {operation} needs a picture.")
-    message["picture"] = request["mediaUrl"]
     if operation == "match" and len(words) == 3:
-        return "match_face_request", message
-    if operation == "addimg" and len(words) == 4 and words[3].count("_") == 1:
-        message["person"] = words[3].replace("_", " ").strip().title()
-        return "add_face_request", message
-    raise WrongCommand(USAGE)
+        topic = "match_face_request"
+    elif operation == "addimg" and len(words) == 4 and NAME.fullmatch(words[3]) and words[3].strip("_").count("_") == 1:
+        topic = "add_face_request"
+        message["person"] = words[3].strip("_").lower()
+    else:
+        raise WrongCommand(USAGE)
+    if request.get("NumMedia") in (None, "", "0") or not request.get("MediaUrl0"):
+        raise WrongCommand(f"face {operation} needs a picture.")
+    return topic, message | {"picture": request["MediaUrl0"]}
 
 
 def handle(event, context):
+    request = verified(event)
     try:
-        topic, message = parse(event)
+        topic, message = parse(request)
     except WrongCommand as wrong:
-        print(f"refused {event['body']!r}")
+        print(f"refused {request.get('Body')!r}")
         return {"message": escape(str(wrong))}
     sns.publish(TopicArn=os.environ["TOPIC_PREFIX"] + topic, Message=json.dumps(message))
     print(f"published to {topic}: {json.dumps(message)}")
-    return {"message": escape("Working on it.")}
+    return {"message": "Working on it."}

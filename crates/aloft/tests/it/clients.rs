@@ -30,6 +30,12 @@ fn rekognition_of_boto3() {
 }
 
 #[test]
+fn twilio_for_python() {
+    let packages = aloft_testkit::cache().join("sleuth");
+    check(|cloud| cloud.clients().python("twilio_rest.py", &[cloud.endpoint(), &packages.to_string_lossy()]));
+}
+
+#[test]
 fn sdk_for_javascript_and_data() {
     check(|cloud| cloud.clients().node("data.js", &[]));
 }

@@ -68,7 +68,7 @@ pub(super) fn request_context(at: At, request: &Request, caller: &Caller) -> Val
         "httpMethod": request.method.as_str(),
         "extendedRequestId": request.short_id,
         "requestTime": request.formatted_time(),
-        "path": format!("/{}{}", at.stage.name, request.path),
+        "path": request.asked_path,
         "accountId": at.place.account.as_str(),
         "protocol": "HTTP/1.1",
         "stage": at.stage.name,

@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub method: http::Method,
     /// The path below the stage, percent-encoded, with a leading slash.
     pub path: String,
+    /// The whole path as it was asked for: what a signature over the address covers.
+    pub asked_path: String,
     /// The query as it came.
     pub raw_query: String,
     /// The query, decoded.
@@ -80,6 +82,7 @@ impl Request {
         Self {
             method: head.method,
             path,
+            asked_path: head.path,
             query: parse_query(&head.query),
             raw_query: head.query,
             headers,

@@ -3,8 +3,8 @@
 use crate::gateway::request::{Pairs, parse_query};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What stays as it is in a form, as Java's and Python's encoders have it; a space becomes `+`.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b' ');
+/// What stays as it is in a form, as Python's encoder has it; a space becomes `+`.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
 
 /// Names and values of a request.
 pub(super) struct Form(Pairs);

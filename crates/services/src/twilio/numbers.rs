@@ -85,13 +85,19 @@ fn settings(number: &mut Number, form: &Form) -> Result<(), Refusal> {
         Some(url) if !url.is_empty() && !is_web_address(url) => {
             Err(Refusal::new(21502, format!("{name} is not valid: {url}")))
         }
-        Some(url) => Ok(url.clone_into(into)),
+        Some(url) => {
+            url.clone_into(into);
+            Ok(())
+        }
         None => Ok(()),
     };
     address("SmsUrl", &mut number.sms_url)?;
     address("SmsFallbackUrl", &mut number.sms_fallback_url)?;
     let method = |name: &str, into: &mut String| match form.text(name) {
-        Some(method @ ("GET" | "POST")) => Ok(method.clone_into(into)),
+        Some(method @ ("GET" | "POST")) => {
+            method.clone_into(into);
+            Ok(())
+        }
         Some(other) => Err(Refusal::new(21403, format!("{name} is not valid: {other}"))),
         None => Ok(()),
     };

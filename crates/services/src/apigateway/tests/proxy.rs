@@ -48,7 +48,8 @@ async fn the_event_is_as_documented() {
             "httpMethod": "PUT",
             "extendedRequestId": context["extendedRequestId"],
             "requestTime": "23/Nov/2026:04:05:06 +0000",
-            "path": "/dev/pets/a%20b",
+            // As it was asked for.
+            "path": format!("/_aws/execute-api/{}/dev/pets/a%20b", api.id),
             "accountId": "000000000000",
             "protocol": "HTTP/1.1",
             "stage": "dev",
