@@ -66,16 +66,14 @@ fn conversation(cloud: &TempCloud) -> Vec<Value> {
 /// The first answer behind a message that has what is sought.
 #[track_caller]
 fn answer(cloud: &TempCloud, sid: &str, sought: &str) -> String {
-    let mut said = Vec::new();
-    let found = aloft_testkit::until_some(&format!("{sought:?} is answered"), SOON, || {
+    until_some(&format!("{sought:?} is answered"), SOON, || {
         let all = conversation(cloud);
         let at = all.iter().position(|message| message["sid"] == sid)?;
         assert_eq!(all[at]["trouble"], Value::Null, "{}", all[at]);
         let answers = all[at + 1..].iter().filter(|message| message["status"] == "delivered");
-        said = answers.map(|message| message["body"].as_str().unwrap_or_default().to_owned()).collect();
-        said.iter().find(|body| body.contains(sought)).cloned()
-    });
-    found
+        let mut bodies = answers.filter_map(|message| message["body"].as_str());
+        bodies.find(|body| body.contains(sought)).map(str::to_owned)
+    })
 }
 
 /// Sends a message, and waits for an answer.
@@ -215,10 +213,13 @@ fn the_fork_deploys_the_same() {
     }
     let local = "${env:TWILIO_API_BASE_URL, \"https://api.twilio.com\"}";
     project.replace("twilio-communication/serverless.yml", local, cloud.endpoint());
-    let clients = cloud.clients();
-    for service in ["face-recognition", "twilio-communication"] {
-        clients.fork(&project.path().join(service), &["deploy"]).success();
-    }
+    // Both at once: it waits for most of the time.
+    std::thread::scope(|scope| {
+        for service in ["face-recognition", "twilio-communication"] {
+            let (clients, folder) = (cloud.clients(), project.path().join(service));
+            scope.spawn(move || clients.fork(&folder, &["deploy"]).success());
+        }
+    });
     let info = cloud.aloft(&project.path().join("twilio-communication"), &["info", "--local"]).success();
     give_number(&cloud, &endpoint(&info.stdout, "POST", "/sms"), "POST");
     ask(&cloud, "face addcol actors", None, "Made the collection actors.");
