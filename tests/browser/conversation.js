@@ -39,8 +39,8 @@ async function main() {
     await say('face addimg actors ada_quill', 'ada_quill-1.jpg', 'Added Ada Quill to actors.');
     await say('face addimg actors bruno_vale', 'bruno_vale-1.jpg', 'Added Bruno Vale to actors.');
     await say('face match actors', 'ada_quill-2.jpg', /Ada Quill \(similarity [89]\d\.\d %.*Born 1971/);
-    await say('face dance', null, 'Commands: face addcol <collection> |');
     if (shots) await page.screenshot({ path: path.join(shots, 'conversation.png') });
+    await say('face dance', null, 'Commands: face addcol <collection> |');
 
     // The pictures are shown, nothing is wider than the screen, and the conversation is there after a reload.
     const wrong = await page.evaluate(() => ({

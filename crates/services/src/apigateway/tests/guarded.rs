@@ -160,7 +160,9 @@ async fn validators_refuse_and_responses_are_worded() {
     gateway.make("PutGatewayResponse", default).await;
     api.deploy(json!({})).await;
     let body = r#"{"error": "Invalid request body", "found": "[object has missing required properties ([\"name\"])]"}"#;
-    gateway.check(&post("/?q=1", "{}"), 422, json!({ "x-why": "body", "x-path": "/_aws/execute-api/*" }), body).await;
+    gateway
+        .check(&post("/?q=1", "{}"), 422, json!({ "x-why": "body", "x-path": "/_aws/execute-api/*" }), body)
+        .await;
     let allowed = json!({ "access-control-allow-origin": "*" });
     gateway.check(&api.to("GET", "/no"), 403, allowed, r#"{"message":"Missing Authentication Token"}"#).await;
     gateway.stop().await;
