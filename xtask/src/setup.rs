@@ -17,9 +17,9 @@ pub fn run() -> Result<()> {
     runtimes()?;
     python("venv", "tests/clients/requirements.txt", virtual_environment)?;
     python("sleuth", "tests/clients/sleuth-requirements.txt", vendor)?;
-    browser()?;
     npm("original", "original")?;
-    npm("fork", "fork")
+    npm("fork", "fork")?;
+    browser()
 }
 
 /// Installs what Lambda's runtimes bring along, which is all that the demo needs.
