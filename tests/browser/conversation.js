@@ -42,15 +42,16 @@ async function main() {
     if (shots) await page.screenshot({ path: path.join(shots, 'conversation.png') });
     await say('face dance', null, 'Commands: face addcol <collection> |');
 
-    // The pictures are shown, nothing is wider than the screen, and the conversation is there after a reload.
+    // The pictures are shown, so is the newest message, nothing is wider than the screen, and the conversation is there after a reload.
     const wrong = await page.evaluate(() => ({
       images: [...document.querySelectorAll('li img')].filter((image) => !image.naturalWidth).length,
+      hidden: (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight > 80)(document.getElementById('conversation')),
       wide: document.documentElement.scrollWidth > window.innerWidth,
     }));
     const said = await page.locator('li').count();
     await page.reload();
     await page.locator(`li:nth-child(${said})`).waitFor();
-    if (wrong.images || wrong.wide || errors.length) throw new Error(JSON.stringify({ wrong, errors }));
+    if (wrong.images || wrong.hidden || wrong.wide || errors.length) throw new Error(JSON.stringify({ wrong, errors }));
     console.log('ok');
   } finally {
     await browser.close();

@@ -1,7 +1,7 @@
 //! `examples/celebrity-sleuth`: a text message with a picture comes back with a name. In the terminal, in a browser, across
 //! kills, deployed by others, and with everything wrong that a person can send.
 
-use super::{SOON, endpoint, logs};
+use super::{SOON, endpoint};
 use aloft_testkit::{Project, TempCloud, binary, finish, http, until_some, workspace};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -166,9 +166,12 @@ fn forged_requests_are_refused(cloud: &TempCloud) {
 fn the_answer_comes_when_the_cloud_is_killed_on_the_way() {
     let (mut cloud, project) = (TempCloud::start(), example());
     give_number(&cloud, &deploy(&cloud, &project), "POST");
-    let faces = Project::copy_of("examples/celebrity-sleuth/face-recognition");
-    for moment in ["taken", "published", "answered"] {
-        let sid = send(&cloud, &format!("face addcol {moment}"), None);
+    let faces = project.path().join("face-recognition");
+    ask(&cloud, "face addcol killed", None, "Made the collection killed.");
+    let picture = std::fs::read(pictures().join("ada_quill-1.jpg")).expect("a picture");
+    for moment in ["taken", "published", "answered", "often"] {
+        let sid = send(&cloud, &format!("face addimg killed ada_{moment}"), Some(&picture));
+        let expected = format!("Added Ada {}{} to killed.", moment[..1].to_uppercase(), &moment[1..]);
         match moment {
             "published" => {
                 until_some("the webhook has answered", SOON, || {
@@ -177,16 +180,18 @@ fn the_answer_comes_when_the_cloud_is_killed_on_the_way() {
                 });
             }
             "answered" => {
-                logs(&cloud, &faces, "createCollection", |logs| {
-                    logs.contains("answered: Made the collection answered")
+                until_some("addFace has answered", SOON, || {
+                    let logs = cloud.aloft(&faces, &["logs", "--local", "--function", "addFace"]).success();
+                    logs.stdout.contains(&format!("answered: {expected}")).then_some(())
                 });
             }
+            "often" => (0..3).for_each(|_| cloud.restart()),
             // It is acknowledged, and that is all.
             _ => {}
         }
         cloud.restart();
         // Twice is allowed, lost is not.
-        answer(&cloud, &sid, &format!("collection {moment}"));
+        answer(&cloud, &sid, &expected);
     }
 }
 
