@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import sys
 import threading
 import urllib.request
@@ -137,6 +138,30 @@ equal(settled(say("hello"))["trouble"], f"11200: {URL}/broken answered 500")
 client.incoming_phone_numbers(number.sid).update(sms_fallback_url=URL + "/hook")
 equal(settled(say("hello"))["trouble"], None)
 equal([one[2]["ErrorCode"] for one in Application.heard if "ErrorCode" in one[2]], ["11200"])
+
+# Nobody is there: it is tried again for a while, and then told.
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    nowhere = f"http://127.0.0.1:{free.getsockname()[1]}/"
+client.incoming_phone_numbers(number.sid).update(sms_url=nowhere, sms_fallback_url="")
+sid = say("anybody?")
+
+
+def later():
+    urllib.request.urlopen(urllib.request.Request(f"{ENDPOINT}/_aloft/clock", b'{"advance": 5}', method="POST")).close()
+    return next(one for one in page("GET", "/state")["messages"] if one["sid"] == sid)
+
+
+equal(eventually(later, lambda one: one["isSettled"])["trouble"][:5], "11205")
+
+# How a message fares is told to its sender; what cannot be fetched fails it.
+Application.heard.clear()
+sid = client.messages.create(**message(body="look", media_url=[URL + "/picture"], status_callback=URL + "/status")).sid
+told = eventually(lambda: [one for one in Application.heard if one[1] == "/status"], lambda told: len(told) == 2)
+equal([(one[2]["MessageSid"], one[2]["MessageStatus"], one[3]) for one in told], [(sid, "sent", True), (sid, "delivered", True)])
+sid = client.messages.create(**message(body="look", media_url=[URL + "/broken"])).sid
+failed = eventually(lambda: client.messages(sid).fetch(), lambda one: one.status == "failed")
+equal(failed.error_code, 11200)
 client.incoming_phone_numbers(number.sid).delete()
 equal(client.incoming_phone_numbers.list(), [])
 print("ok")

@@ -1,4 +1,4 @@
-//! The AWS services of the local cloud, a folder each.
+//! The AWS services of the local cloud, a folder each; and a phone, which speaks Twilio's API.
 //!
 //! A service knows the others only through `aloft_engine::Context::call`. To add one: a folder, its model in `models/`, and a
 //! line in [`SERVICES`].
