@@ -9,6 +9,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
+
 # Where `cargo xtask setup` put the package.
 sys.path.insert(0, sys.argv[2])
 
@@ -51,6 +53,12 @@ number = client.incoming_phone_numbers.create(phone_number=NUMBER, friendly_name
 equal((number.sid[:2], number.sms_method, number.friendly_name), ("PN", "POST", "actors"))
 fails(21422, 400, client.incoming_phone_numbers.create, phone_number=NUMBER)
 equal([found.phone_number for found in client.incoming_phone_numbers.list(phone_number=NUMBER)], [NUMBER])
+
+# A bucket may have the name of the API's version.
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="2010-04-01")
+s3.put_object(Bucket="2010-04-01", Key="Accounts/notes.json", Body=b"{}")
+equal(s3.get_object(Bucket="2010-04-01", Key="Accounts/notes.json")["Body"].read(), b"{}")
 
 # Messages to the phone.
 message = lambda **more: dict(to=PERSON, from_=NUMBER, body="hello") | more

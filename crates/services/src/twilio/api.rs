@@ -48,9 +48,10 @@ pub(super) fn base(account: &Account) -> String {
 /// An answer: its status, and JSON but for nothing at all.
 pub(super) type Answer = Result<(StatusCode, Value), Refusal>;
 
-/// Whether a request is for the API.
+/// Whether a request is for the API, and not for an object in a bucket of that name.
 pub(super) fn accepts(head: &Head) -> bool {
-    head.path.starts_with(ROOT)
+    let is_signed = head.header("authorization").is_some_and(|value| value.starts_with("AWS4-"));
+    head.path.starts_with("/2010-04-01/Accounts") && !is_signed && !head.query.contains("X-Amz-Credential=")
 }
 
 pub(super) async fn answer(context: &Context, request: HttpRequest) -> HttpResponse {
