@@ -8,18 +8,30 @@ use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// What to leave out, as paths relative to the root: directories of packages and links in `.bin`.
+/// What to leave out, as paths relative to the root: directories of packages, links to them, and links in `.bin`.
 pub fn development_only(root: &Path) -> HashSet<String> {
-    let mut found = HashSet::new();
     let mut projects = Vec::new();
     find_projects(root, &mut projects, 0);
-    for project in projects {
-        if project.join("node_modules").is_dir() || has_ancestor_modules(&project, root) {
-            Graph::default().exclude(root, &project, &mut found);
+    let mut graph = Graph::default();
+    let (mut kept, mut dropped) = (Packages::new(), Packages::new());
+    for project in &projects {
+        if project.join("node_modules").is_dir() || has_ancestor_modules(project, root) {
+            graph.walk(project, &mut kept, &mut dropped);
+        }
+    }
+    // A package of a workspace is the user's own, whoever depends on it.
+    let own: HashSet<PathBuf> = projects.iter().filter_map(|project| project.canonicalize().ok()).collect();
+    let mut found = HashSet::new();
+    for (package, links) in &dropped {
+        if !kept.contains_key(package) && !own.contains(package) {
+            graph.leave_out(root, package, links, &mut found);
         }
     }
     found
 }
+
+/// Directories of packages, each with the paths under which it was found: with pnpm and workspaces those are links.
+type Packages = HashMap<PathBuf, HashSet<PathBuf>>;
 
 fn has_ancestor_modules(project: &Path, root: &Path) -> bool {
     project != root && root.join("node_modules").is_dir()
@@ -52,12 +64,10 @@ struct Graph {
 }
 
 impl Graph {
-    fn exclude(&mut self, root: &Path, project: &Path, found: &mut HashSet<String>) {
+    /// Adds what a project's dependencies lead to.
+    fn walk(&mut self, project: &Path, kept: &mut Packages, dropped: &mut Packages) {
         let Some(manifest) = read_manifest(project) else { return };
         let development = names(&manifest, "devDependencies");
-        if development.is_empty() {
-            return;
-        }
         let mut production: HashSet<String> = HashSet::new();
         for kind in ["dependencies", "optionalDependencies", "peerDependencies"] {
             production.extend(names(&manifest, kind));
@@ -65,21 +75,19 @@ impl Graph {
         for name in &development {
             production.remove(name);
         }
-        let kept = self.reach(project, production);
-        let dropped = self.reach(project, development.into_iter().collect());
-        for package in dropped.difference(&kept) {
-            self.leave_out(root, package, found);
-        }
+        self.reach(project, production, kept);
+        self.reach(project, development.into_iter().collect(), dropped);
     }
 
-    /// The directories of all packages that the names lead to.
-    fn reach(&mut self, project: &Path, names_of: HashSet<String>) -> HashSet<PathBuf> {
-        let mut reached = HashSet::new();
+    /// Adds all packages that the names lead to.
+    fn reach(&mut self, project: &Path, names_of: HashSet<String>, reached: &mut Packages) {
         let mut open: Vec<(PathBuf, String)> =
             names_of.into_iter().map(|name| (project.to_owned(), name)).collect();
         while let Some((from, name)) = open.pop() {
-            let Some(package) = resolve(&from, &name) else { continue };
-            if !reached.insert(package.clone()) {
+            let Some((link, package)) = resolve(&from, &name) else { continue };
+            let is_known = reached.contains_key(&package);
+            reached.entry(package.clone()).or_default().insert(link);
+            if is_known {
                 continue;
             }
             let Some(manifest) = self.manifest(&package) else { continue };
@@ -87,38 +95,62 @@ impl Graph {
                 open.extend(names(manifest, kind).into_iter().map(|name| (package.clone(), name)));
             }
         }
-        reached
     }
 
     fn manifest(&mut self, package: &Path) -> Option<&Map<String, Value>> {
         self.manifests.entry(package.to_owned()).or_insert_with(|| read_manifest(package)).as_ref()
     }
 
-    fn leave_out(&mut self, root: &Path, package: &Path, found: &mut HashSet<String>) {
-        let Some(path) = package.strip_prefix(root).ok().and_then(Path::to_str) else { return };
+    fn leave_out(
+        &mut self,
+        root: &Path,
+        package: &Path,
+        links: &HashSet<PathBuf>,
+        found: &mut HashSet<String>,
+    ) {
         // A package that cannot be read stays in, as in the original.
         let Some(manifest) = self.manifest(package) else { return };
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        match manifest.get("bin") {
-            Some(Value::Object(programs)) => {
-                found.extend(programs.keys().map(|program| format!("{folder}/.bin/{program}")));
-            }
+        let programs: Vec<String> = match manifest.get("bin") {
+            Some(Value::Object(programs)) => programs.keys().cloned().collect(),
             Some(Value::String(_)) => {
-                found.insert(format!("{folder}/.bin/{name}"));
+                package.file_name().map(|name| name.to_string_lossy().into_owned()).into_iter().collect()
             }
-            _ => {}
+            _ => Vec::new(),
+        };
+        for link in links {
+            let Some(path) = relative(root, link) else { continue };
+            let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
+            found.extend(programs.iter().map(|program| format!("{folder}/.bin/{program}")));
+            found.insert(path.to_owned());
         }
-        found.insert(path.to_owned());
+        // The package itself, when all of the above are links; pnpm gives it a folder with links to what it depends on.
+        let Some(path) = relative(root, package) else { return };
+        let store =
+            path.find(STORE).and_then(|at| Some(at + STORE.len() + path[at + STORE.len()..].find('/')?));
+        found.insert(path[..store.unwrap_or(path.len())].to_owned());
     }
 }
 
-/// Node's own resolution: the nearest `node_modules/<name>` on the way up.
-fn resolve(from: &Path, name: &str) -> Option<PathBuf> {
-    from.ancestors()
+/// Where pnpm keeps all packages.
+const STORE: &str = "node_modules/.pnpm/";
+
+/// The path of something installed, relative to the root; what is the user's own has none.
+fn relative<'p>(root: &Path, path: &'p Path) -> Option<&'p str> {
+    let real = || path.strip_prefix(root.canonicalize().ok()?).ok();
+    let path = path.strip_prefix(root).ok().or_else(real)?.to_str()?;
+    path.contains("node_modules/").then_some(path)
+}
+
+/// Node's own resolution: the nearest `node_modules/<name>` on the way up, and what that is when it is a link.
+fn resolve(from: &Path, name: &str) -> Option<(PathBuf, PathBuf)> {
+    let link = from
+        .ancestors()
         .filter(|folder| folder.file_name().is_none_or(|last| last != "node_modules"))
         .map(|folder| folder.join("node_modules").join(name))
-        .find(|package| package.is_dir())
-        .map(|package| if package.is_symlink() { package.canonicalize().unwrap_or(package) } else { package })
+        .find(|package| package.is_dir())?;
+    let package =
+        if link.is_symlink() { link.canonicalize().unwrap_or_else(|_| link.clone()) } else { link.clone() };
+    Some((link, package))
 }
 
 fn read_manifest(package: &Path) -> Option<Map<String, Value>> {

@@ -118,6 +118,70 @@ fn development_dependencies_stay_out() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn development_dependencies_of_pnpm_are_left_out() {
+    let project = Project::new(json!({ "package": { "patterns": ["!**/package.json"] } }), &["index.js"]);
+    project
+        .write("package.json", r#"{ "dependencies": { "prod": "1" }, "devDependencies": { "dev": "1" } }"#);
+    let all = [
+        ("prod", vec!["shared"]),
+        ("dev", vec!["shared", "only-dev"]),
+        ("shared", vec![]),
+        ("only-dev", vec![]),
+    ];
+    for (name, dependencies) in &all {
+        let package = format!("node_modules/.pnpm/{name}@1.0.0/node_modules/{name}");
+        let list: serde_json::Map<String, Value> =
+            dependencies.iter().map(|name| ((*name).to_owned(), json!("1"))).collect();
+        project.write(
+            &format!("{package}/package.json"),
+            &json!({ "name": name, "dependencies": list }).to_string(),
+        );
+        project.write(&format!("{package}/{name}.js"), "");
+    }
+    let link = |target: &str, at: &str| {
+        std::os::unix::fs::symlink(target, project.service.directory.join("node_modules").join(at)).unwrap();
+    };
+    for name in ["prod", "dev"] {
+        link(&format!(".pnpm/{name}@1.0.0/node_modules/{name}"), name);
+        link("../../shared@1.0.0/node_modules/shared", &format!(".pnpm/{name}@1.0.0/node_modules/shared"));
+    }
+    link("../../only-dev@1.0.0/node_modules/only-dev", ".pnpm/dev@1.0.0/node_modules/only-dev");
+    assert_eq!(
+        names(&project.package().unwrap().service.unwrap().path).join(" "),
+        "index.js node_modules/.pnpm/prod@1.0.0/node_modules/prod/prod.js \
+         node_modules/.pnpm/prod@1.0.0/node_modules/shared/shared.js \
+         node_modules/.pnpm/shared@1.0.0/node_modules/shared/shared.js node_modules/prod/prod.js"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn packages_of_a_workspace_stay_and_keep_what_any_of_them_needs() {
+    let project = Project::new(json!({}), &["index.js", "packages/a/a.js", "packages/b/b.js"]);
+    let root = r#"{ "workspaces": ["packages/*"], "dependencies": { "a": "1" }, "devDependencies": { "b": "1", "left": "1" } }"#;
+    project.write("package.json", root);
+    project.write(
+        "packages/a/package.json",
+        r#"{ "dependencies": { "left": "1" }, "devDependencies": { "tool": "1" } }"#,
+    );
+    project.write("packages/b/package.json", r#"{ "dependencies": { "right": "1" } }"#);
+    for name in ["left", "right", "tool"] {
+        project.write(&format!("node_modules/{name}/package.json"), "{}");
+    }
+    for name in ["a", "b"] {
+        let link = project.service.directory.join("node_modules").join(name);
+        std::os::unix::fs::symlink(format!("../packages/{name}"), link).unwrap();
+    }
+    assert_eq!(
+        names(&project.package().unwrap().service.unwrap().path).join(" "),
+        "index.js node_modules/a/a.js node_modules/a/package.json node_modules/b/b.js node_modules/b/package.json \
+         node_modules/left/package.json node_modules/right/package.json package.json packages/a/a.js packages/a/package.json \
+         packages/b/b.js packages/b/package.json"
+    );
+}
+
 #[test]
 fn functions_and_layers_get_their_own_zips() {
     let config = json!({
