@@ -22,6 +22,18 @@ pub(crate) struct Place {
     pub signing_region: String,
 }
 
+impl Place {
+    /// The bucket's place at S3's transfer acceleration, and the request's path without the bucket.
+    pub(crate) fn accelerated(self, request: &mut aloft_wire::Request) -> Self {
+        let rest = request.path.trim_start_matches('/');
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = format!("{bucket}.s3-accelerate.amazonaws.com");
+        let path = format!("/{key}");
+        request.path = path;
+        Self { base: format!("https://{host}"), host, ..self }
+    }
+}
+
 impl Endpoint {
     /// An address without its trailing slash; AWS when there is none.
     pub fn new(address: Option<&str>) -> Self {
@@ -70,6 +82,16 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_accelerated_bucket_is_a_host() {
+        let mut request = aloft_wire::Request { path: "/bucket/a/b%20c".to_owned(), ..Default::default() };
+        let region = Region::new("eu-west-1").expect("a region");
+        let place = Endpoint::Aws.place(aloft_wire::model("s3").expect("a model"), &region);
+        let place = place.accelerated(&mut request);
+        assert_eq!((&*place.host, &*request.path), ("bucket.s3-accelerate.amazonaws.com", "/a/b%20c"));
+        assert_eq!(place.base, "https://bucket.s3-accelerate.amazonaws.com");
+    }
 
     #[test]
     fn places() {
