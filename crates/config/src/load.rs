@@ -366,6 +366,10 @@ impl<'a> Loader<'a> {
             {
                 self.ensure(path)?;
             }
+            let provider = self.resolver.config.get("provider").and_then(Value::as_object);
+            if let (Some(cloud), Some(provider)) = (self.resolver.context.cloud, provider) {
+                cloud.prepare(provider);
+            }
             self.resolver.phase = Phase::Cloud;
             self.resolver.resolve(None);
             self.report()?;
@@ -381,6 +385,10 @@ impl<'a> Loader<'a> {
             unknown.iter().flat_map(|(name, paths)| paths.iter().map(move |path| (name, path)))
         {
             diagnostic = diagnostic.at_opt(self.places.value(path), format!("no source is called `{name}`"));
+        }
+        let near = |name: &&str| crate::nearest::nearest(name, crate::variables::source_names());
+        if let Some(meant) = names.iter().find_map(|name| near(&name)) {
+            diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
         }
         Err(diagnostic.into())
     }

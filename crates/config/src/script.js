@@ -7,6 +7,7 @@
 const fs = require('fs');
 const path = require('path');
 const { createRequire } = require('module');
+const { execFileSync } = require('child_process');
 const { pathToFileURL } = require('url');
 
 process.stdout.write = process.stderr.write.bind(process.stderr);
@@ -29,28 +30,49 @@ const ask = (question) =>
     say(question);
   });
 
-const described = (error) => String((error && error.stack) || error);
+const described = (error) => (error && error.isPlain ? error.message : String((error && error.stack) || error));
 
 const failing = (what, error) => {
   say({ error: `${what}: ${described(error)}` });
   process.exit(0);
 };
 
+// Who can read TypeScript, best first: hooks that register themselves, and compilers that need one.
+const TYPESCRIPT = [
+  ['tsx/cjs', () => {}],
+  ['ts-node/register/transpile-only', () => {}],
+  ['esbuild', (it) => hook((text, file) => it.transformSync(text, { loader: 'ts', format: 'cjs', target: 'node18', sourcefile: file }).code)],
+  ['typescript', (it) => hook((text, fileName) => it.transpileModule(text, { fileName, compilerOptions: { module: 1, target: 9, esModuleInterop: true } }).outputText)],
+];
+
+const hook = (compile) => {
+  const load = (module, file) => module._compile(compile(fs.readFileSync(file, 'utf8'), file), file);
+  for (const extension of ['.ts', '.cts']) require.extensions[extension] = load;
+};
+
+const useTypeScript = (local) => {
+  // What is installed for all is looked for last: asking npm where takes a while.
+  const places = [() => local, () => createRequire(`${execFileSync('npm', ['root', '-g'], { encoding: 'utf8' }).trim()}/_`)];
+  for (const place of places) {
+    let from;
+    for (const [name, use] of TYPESCRIPT) {
+      try {
+        from ||= place();
+        return use(from(name));
+      } catch (error) {
+        if (error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ENOENT') throw error;
+      }
+    }
+    // Node itself can from 23.6 on.
+    if (process.features.typescript) return undefined;
+  }
+  throw Object.assign(new Error('TypeScript needs one of these in the service: npm install --save-dev tsx'), { isPlain: true });
+};
+
 const load = async (file, isConfiguration) => {
   if (file.endsWith('.mjs')) return (await import(pathToFileURL(file))).default;
   const local = createRequire(file);
-  if (file.endsWith('.ts')) {
-    const isRegistered = ['tsx/cjs', 'ts-node/register/transpile-only'].some((name) => {
-      try {
-        local(name);
-        return true;
-      } catch (error) {
-        if (error.code !== 'MODULE_NOT_FOUND') throw error;
-        return false;
-      }
-    });
-    if (!isRegistered && !process.features.typescript) throw new Error('neither "tsx" nor "ts-node" is installed in the service');
-  }
+  if (file.endsWith('.ts')) useTypeScript(local);
   const loaded = local(file);
   return isConfiguration && loaded && loaded.default && loaded.__esModule ? loaded.default : loaded;
 };

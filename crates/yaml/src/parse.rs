@@ -78,7 +78,15 @@ impl Offsets {
 
     fn scan_error(&self, error: &ScanError) -> Diagnostic {
         let start = self.byte(error.marker().index());
-        Diagnostic::error(CODE, error.info()).at(Span { source: self.source, start, end: start + 1 }, "")
+        let found =
+            Diagnostic::error(CODE, error.info()).at(Span { source: self.source, start, end: start + 1 }, "");
+        match error.info() {
+            info if info.contains("tabs disallowed") => found.help("indent with spaces"),
+            info if info.contains("flow mapping") || info.contains("flow sequence") => {
+                found.help("between braces and brackets, put quotes around texts such as '${...}' and '{id}'")
+            }
+            _ => found,
+        }
     }
 }
 

@@ -117,9 +117,38 @@ fn issue(error: validate::Error) -> Issue {
             name.and_then(|name| nearest(name, names.iter().map(String::as_str)))
                 .map(|name| format!("did you mean `{name}`?"))
         }
+        ("anyOf" | "oneOf", Some(key)) => guess(key).map(|name| format!("did you mean `{name}`?")),
         _ => None,
     };
+    let help = help.or_else(|| expectation(&path, &error.message, &error.data));
     Issue { path, key: error.key, message: error.message, help, is_lenient }
+}
+
+/// What a sentence of the original's says only to those who read patterns.
+fn expectation(path: &str, message: &str, data: &Value) -> Option<String> {
+    let last = path.rsplit('.').find(|key| key.parse::<usize>().is_err()).unwrap_or_default();
+    let text = match last {
+        _ if message.contains("^[a-zA-Z][0-9a-zA-Z-]+$") => {
+            "letters, digits and dashes, two characters at least, a letter first"
+        }
+        _ if message.contains("^[a-zA-Z0-9-]+$") => "letters, digits and dashes",
+        _ if message.contains(r"rate\(") => "write `rate(1 hour)`, `rate(5 minutes)` or `cron(0 12 * * ? *)`",
+        "http" | "httpApi" if message.contains("pattern") => {
+            "write a method and a path, such as `GET /items/{id}`, or `*` for all"
+        }
+        _ if message.ends_with("unsupported string format")
+            && (last.to_lowercase().ends_with("arn")
+                || matches!(last, "layers" | "managedPolicies" | "role" | "sqs" | "stream")) =>
+        {
+            "write an ARN (`arn:aws:...`), or a function of CloudFormation such as `Ref` or `Fn::GetAtt`"
+        }
+        "events" if message.ends_with("must be object") => {
+            let name = data.as_str()?;
+            return Some(format!("write a map, such as `- {name}: ...`"));
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 /// The events that functions of provider aws may have.

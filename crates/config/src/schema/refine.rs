@@ -172,6 +172,18 @@ impl Set {
             0 => {}
             1 => self.alive[root] = false,
             _ => {
+                // A key that none of the branches knows is what the reader should look at.
+                let instance = self.errors[root].instance.clone();
+                let members = branches.iter().flat_map(|(_, members)| members);
+                let unknown: Vec<&Error> = members
+                    .map(|index| &self.errors[*index])
+                    .filter(|error| error.keyword == "additionalProperties" && error.instance == instance)
+                    .collect();
+                if let Some(key) = unknown.first().map(|error| error.key.clone()) {
+                    let same = unknown.iter().filter(|error| error.key == key);
+                    let allowed = same.flat_map(|error| error.allowed.clone()).collect();
+                    (self.errors[root].key, self.errors[root].allowed) = (key, allowed);
+                }
                 // The original words the sentence by the last branch that asks for one type only.
                 for (_, members) in branches {
                     let wanted = group_by(members.iter().copied(), |index| self.errors[index].wanted.clone());

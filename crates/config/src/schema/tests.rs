@@ -62,7 +62,7 @@ fn sentences() {
         (
             "events",
             json!([{"http": "GET x"}]),
-            r"at 'functions.a.events.0.http': value 'GET x' does not satisfy pattern /^(?:\*|(GET|POST|PUT|PATCH|OPTIONS|HEAD|DELETE|ANY) (\/\S*))$/i",
+            r"at 'functions.a.events.0.http': value 'GET x' does not satisfy pattern /^(?:\*|(GET|POST|PUT|PATCH|OPTIONS|HEAD|DELETE|ANY) (\/\S*))$/i (write a method and a path, such as `GET /items/{id}`, or `*` for all)",
         ),
         ("events", json!([{"sqs": {}}]), "at 'functions.a.events.0.sqs': must have required property 'arn'"),
         (
@@ -73,7 +73,22 @@ fn sentences() {
         (
             "provider.iam",
             json!({"role": {"managedPolicies": ["x"]}}),
-            "at 'provider.iam.role.managedPolicies.0': unsupported string format",
+            "at 'provider.iam.role.managedPolicies.0': unsupported string format (write an ARN (`arn:aws:...`), or a function of CloudFormation such as `Ref` or `Fn::GetAtt`)",
+        ),
+        (
+            "provider.iam",
+            json!({"role": {"statemnts": []}}),
+            "at 'provider.iam.role': unsupported object format (did you mean `statements`?)",
+        ),
+        (
+            "events",
+            json!(["httpApi"]),
+            "at 'functions.a.events.0': must be object (write a map, such as `- httpApi: ...`)",
+        ),
+        (
+            "events",
+            json!([{"schedule": "rat(1 hour)"}]),
+            r#"at 'functions.a.events.0.schedule': must match pattern "^rate\((?:1 (?:minute|hour|day)|(?:1\d+|[2-9]\d*) (?:minute|hour|day)s)\)$|^cron\(\S+ \S+ \S+ \S+ \S+ \S+\)$" (write `rate(1 hour)`, `rate(5 minutes)` or `cron(0 12 * * ? *)`)"#,
         ),
         (
             "provider.deploymentBucket",

@@ -1,9 +1,14 @@
 //! What only a cloud knows, as a trait: this crate calls none.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Answers for `${aws:}`, `${cf:}`, `${s3:}` and `${ssm:}`. `Ok(None)` where the cloud says that there is no such thing.
 pub trait CloudVariables {
+    /// Tells where to ask, before the first question: what the service says of its provider (`profile`, `region`, `stage`).
+    fn prepare(&self, provider: &Map<String, Value>) {
+        let _ = provider;
+    }
+
     /// The account that the credentials belong to.
     ///
     /// # Errors

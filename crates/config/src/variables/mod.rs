@@ -46,6 +46,11 @@ const SOURCES: &[Source] = &[
     Source { name: "strToBool", since: Phase::Core, resolve: str_to_bool::resolve },
 ];
 
+/// The names of all sources.
+pub(crate) fn source_names() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().map(|source| source.name)
+}
+
 /// One source of values.
 struct Source {
     /// What stands after `${`.
