@@ -37,7 +37,7 @@ pub struct Compiled {
     pub create_template: Value,
     /// The whole stack.
     pub update_template: Value,
-    /// What `serverless-state.json` holds.
+    /// What `serverless-state.json` holds, but for the templates: [`aws::state::WholeState`] has all.
     pub state: Value,
     /// The prefix of the artifacts in the deployment bucket: `serverless/<service>/<stage>/<milliseconds>-<time>`.
     pub artifact_directory: String,

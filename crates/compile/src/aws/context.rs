@@ -146,7 +146,7 @@ impl<'a> Context<'a> {
     /// Adds or replaces a resource. Members of the resource itself that are null are left out.
     pub fn put(&mut self, id: impl Into<String>, mut resource: Value) {
         prune(&mut resource);
-        self.resources.insert(id.into(), resource);
+        self.resources.insert(id.into(), compact(resource));
     }
 
     /// Adds a resource, or merges it into the one of that id as lodash does.
@@ -161,7 +161,7 @@ impl<'a> Context<'a> {
                 super::merge::merge(existing, resource);
             }
             None => {
-                self.resources.insert(id, resource);
+                self.resources.insert(id, compact(resource));
             }
         }
     }
@@ -318,5 +318,22 @@ fn deployment_bucket(provider: &Map<String, Value>) -> Option<Value> {
 fn prune(resource: &mut Value) {
     if let Some(map) = resource.as_object_mut() {
         map.retain(|_, value| !value.is_null());
+    }
+}
+
+/// The same value in maps that are as large as they need to be. A map that grew member by member has room for more, and a template
+/// consists of tens of thousands of maps of one or two.
+fn compact(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut made = Map::with_capacity(members.len());
+            made.extend(members.into_iter().map(|(key, value)| (key, compact(value))));
+            Value::Object(made)
+        }
+        Value::Array(mut items) => {
+            items.shrink_to_fit();
+            Value::Array(items.into_iter().map(compact).collect())
+        }
+        other => other,
     }
 }

@@ -15,7 +15,7 @@ pub mod origin;
 mod outputs;
 pub mod plan;
 mod role;
-mod state;
+pub mod state;
 mod values;
 mod version;
 
@@ -53,7 +53,7 @@ pub fn compile(
     let mut update_template = template(resources, std::mem::take(&mut context.outputs));
     merge::add_resources(service, &mut update_template).map_err(one)?;
     merge::strip_nulls(&mut update_template);
-    let state = state::state(&context, &create_template, &update_template);
+    let state = state::state(&context);
     Ok(Compiled {
         create_template,
         update_template,

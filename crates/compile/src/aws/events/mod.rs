@@ -24,6 +24,8 @@ mod sqs;
 mod stream;
 mod websocket;
 
+pub(super) use http_api::method_and_path;
+
 use super::context::Context;
 use aloft_diag::Diagnostic;
 

@@ -241,7 +241,7 @@ fn authorizer_of(
 }
 
 fn add_route<'a>(context: &Context<'a>, config: &mut Config<'a>, event: Event<'a>) -> Result<(), Diagnostic> {
-    let (method, path) = method_and_path(event);
+    let (method, path) = method_and_path(event.value);
     let function = event.function;
     let error = |code: &str, message: String, help: &str| {
         Err(context.error(code, message, &event.path()).help(help.to_owned()))
@@ -302,14 +302,15 @@ fn add_route<'a>(context: &Context<'a>, config: &mut Config<'a>, event: Event<'a
     Ok(())
 }
 
-fn method_and_path(event: Event<'_>) -> (Option<String>, String) {
-    match event.value.as_object() {
+/// The method and the path of an event, however it is written.
+pub fn method_and_path(event: &Value) -> (Option<String>, String) {
+    match event.as_object() {
         Some(settings) => (
             get(settings, "method").map(display),
             settings.get("path").map_or("undefined".to_owned(), display),
         ),
         None => {
-            let text = display(event.value);
+            let text = display(event);
             match text.split_once(' ') {
                 Some((method, path)) => (Some(method.to_owned()), path.to_owned()),
                 None => (None, text),

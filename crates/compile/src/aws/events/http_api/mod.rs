@@ -3,6 +3,8 @@
 mod authorizers;
 mod config;
 
+pub use config::method_and_path;
+
 use super::super::context::Context;
 use super::super::naming::{self, HTTP_API};
 use super::super::values::{at, object, truthy};
