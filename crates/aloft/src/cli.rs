@@ -60,8 +60,15 @@ pub enum Command {
     /// Run, stop and look at the local cloud
     #[command(subcommand)]
     Cloud(Cloud),
-    /// Deploy the service, or with `function` one function
+    /// Configure what this machine deploys with
+    #[command(subcommand)]
+    Config(Config),
+    /// Make a new service
+    Create(Create),
+    /// Deploy the service, or with `function` one function; with `list` show what was deployed
     Deploy(Deploy),
+    /// Show what the last command used that will be taken away one day
+    Doctor,
     /// Show where a value of the configuration comes from, or which lines make a resource
     Explain(Explain),
     /// Show what is deployed
@@ -70,6 +77,8 @@ pub enum Command {
     Invoke(Box<Invoke>),
     /// Show the logs of a deployed function
     Logs(Logs),
+    /// Show how often functions were invoked and how long they took
+    Metrics(Metrics),
     /// Package the service without deploying it
     Package(Package),
     /// Show what a deploy would change
@@ -78,6 +87,8 @@ pub enum Command {
     Print(Print),
     /// Remove the deployed service
     Remove,
+    /// Deploy an earlier deployment again, or with `function` a function's earlier version
+    Rollback(Rollback),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
 }
@@ -158,6 +169,9 @@ pub struct Deploy {
     /// Upload through S3's transfer acceleration
     #[arg(long)]
     pub aws_s3_accelerate: bool,
+    /// Turn S3's transfer acceleration off
+    #[arg(long, hide = true, conflicts_with = "aws_s3_accelerate")]
+    pub no_aws_s3_accelerate: bool,
     /// Write the template without white space
     #[arg(long)]
     pub minify_template: bool,
@@ -167,6 +181,68 @@ pub struct Deploy {
 pub enum DeployWhat {
     /// Deploy one function's code and configuration, without CloudFormation
     Function(DeployFunction),
+    /// Show the deployments that lie in the bucket, or with `functions` the versions of each function
+    List(DeployList),
+}
+
+impl Deploy {
+    /// Whether the deployment bucket is to be accelerated, if anything was said about it.
+    pub fn accelerates(&self) -> Option<bool> {
+        self.aws_s3_accelerate.then_some(true).or(self.no_aws_s3_accelerate.then_some(false))
+    }
+}
+
+#[derive(Args, Debug)]
+pub struct DeployList {
+    #[command(subcommand)]
+    pub what: Option<DeployListWhat>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum DeployListWhat {
+    /// Show the functions and their versions
+    Functions,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Config {
+    /// Write a profile into the shared file of the AWS tools
+    Credentials(ConfigCredentials),
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigCredentials {
+    /// The provider: aws
+    #[arg(short = 'p', long)]
+    pub provider: String,
+    /// The access key's id
+    #[arg(short, long)]
+    pub key: String,
+    /// The secret access key
+    #[arg(long)]
+    pub secret: String,
+    /// The profile's name
+    #[arg(short = 'n', long, default_value = "default")]
+    pub profile: String,
+    /// Replace the keys of a profile that is there
+    #[arg(short, long)]
+    pub overwrite: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Create {
+    /// What is built in: aws-nodejs, aws-python3, hello-world
+    #[arg(short, long)]
+    pub template: Option<String>,
+    /// A folder to copy
+    #[arg(long)]
+    pub template_path: Option<PathBuf>,
+    /// Where to make it
+    #[arg(short, long)]
+    pub path: Option<PathBuf>,
+    /// The service's name
+    #[arg(short, long)]
+    pub name: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -278,6 +354,19 @@ pub struct Logs {
     pub interval: u64,
 }
 
+#[derive(Args, Debug)]
+pub struct Metrics {
+    /// Only this function
+    #[arg(short, long)]
+    pub function: Option<String>,
+    /// From when on: 30m, 2h, 1d, or a time [default: 1d]
+    #[arg(long = "startTime", alias = "start-time")]
+    pub start_time: Option<String>,
+    /// Until when [default: now]
+    #[arg(long = "endTime", alias = "end-time")]
+    pub end_time: Option<String>,
+}
+
 #[derive(Args, Debug, Default)]
 pub struct Package {
     /// The directory to package into [default: .serverless]
@@ -314,22 +403,58 @@ pub struct Print {
     pub transform: Option<String>,
 }
 
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = false)]
+pub struct Rollback {
+    #[command(subcommand)]
+    pub what: Option<RollbackWhat>,
+    /// The deployment's time, as `deploy list` shows it
+    #[arg(short, long)]
+    pub timestamp: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum RollbackWhat {
+    /// Give a function the code of an earlier version
+    Function(RollbackFunction),
+}
+
+#[derive(Args, Debug)]
+pub struct RollbackFunction {
+    /// The function
+    #[arg(short, long)]
+    pub function: String,
+    /// The version
+    #[arg(long)]
+    pub function_version: String,
+}
+
 impl Cli {
     /// The command's name, as the original has it.
     pub fn command_name(&self) -> &'static str {
         match &self.command {
             Command::Cloud(_) => "cloud",
-            Command::Deploy(Deploy { what: Some(_), .. }) => "deploy function",
+            Command::Config(_) => "config credentials",
+            Command::Create(_) => "create",
+            Command::Deploy(Deploy { what: Some(DeployWhat::Function(_)), .. }) => "deploy function",
+            Command::Deploy(Deploy { what: Some(DeployWhat::List(list)), .. }) => match list.what {
+                Some(_) => "deploy list functions",
+                None => "deploy list",
+            },
             Command::Deploy(_) => "deploy",
+            Command::Doctor => "doctor",
             Command::Explain(_) => "explain",
             Command::Info(_) => "info",
             Command::Invoke(invoke) if invoke.what.is_some() => "invoke local",
             Command::Invoke(_) => "invoke",
             Command::Logs(_) => "logs",
+            Command::Metrics(_) => "metrics",
             Command::Package(_) => "package",
             Command::Plan(_) => "plan",
             Command::Print(_) => "print",
             Command::Remove => "remove",
+            Command::Rollback(rollback) if rollback.what.is_some() => "rollback function",
+            Command::Rollback(_) => "rollback",
             Command::Schema => "schema",
         }
     }
@@ -422,6 +547,12 @@ mod tests {
         check("aloft print --format json --path provider.name", "print");
         check("aloft plan --against old.json --json", "plan");
         check("aloft explain functions.hello.timeout --stage prod", "explain");
+        check("aloft deploy list", "deploy list");
+        check("aloft deploy list functions --stage prod", "deploy list functions");
+        check("aloft rollback -t 1476790110568", "rollback");
+        check("aloft rollback function -f hello --function-version 3", "rollback function");
+        check("aloft metrics --startTime 1d -f hello", "metrics");
+        check("aloft create --template aws-nodejs --path x", "create");
         check("aloft explain resource HelloLambdaFunction", "explain");
         check("aloft schema", "schema");
     }

@@ -181,6 +181,10 @@ fn did_not_start(status: std::process::ExitStatus) -> anyhow::Error {
     if reason.is_empty() {
         return anyhow::anyhow!("the local cloud ended with {status}; see {}", log_path().display());
     }
+    // A mistake says by its code already that it kept the cloud from starting.
+    if reason.starts_with("error[") {
+        return anyhow::anyhow!("{reason}");
+    }
     anyhow::anyhow!("the local cloud did not start\n{reason}")
 }
 

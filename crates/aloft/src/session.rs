@@ -5,7 +5,7 @@ use crate::failure::{Mistakes, warn};
 use crate::terminal::Terminal;
 use crate::{cloud, variables};
 use aloft_base::{Clock, Region};
-use aloft_client::{Client, Credentials, CredentialsRequest, Endpoint, find_credentials};
+use aloft_client::{Client, Credentials, CredentialsError, CredentialsRequest, Endpoint, find_credentials};
 use aloft_config::{LoadRequest, Service};
 use aloft_diag::{Diagnostic, SourceMap};
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub struct Session {
     pub environment: HashMap<String, String>,
     /// The clock.
     pub clock: Clock,
+    /// What the service uses that will be taken away one day.
+    pub deprecations: Vec<Diagnostic>,
     client: Option<Client>,
 }
 
@@ -67,9 +69,10 @@ impl Session {
             return Err(Mistakes::one(diagnostic, &loaded.service.sources));
         }
         warn(terminal, &loaded.warnings, &loaded.service.sources);
-        let (service, environment) = (loaded.service, loaded.environment);
+        let (service, environment, deprecations) = (loaded.service, loaded.environment, loaded.deprecations);
         warn(terminal, plugins_left_out(&service).as_slice(), &service.sources);
-        Ok(Self { terminal, service, common: cli.common.clone(), environment, clock, client: None })
+        let common = cli.common.clone();
+        Ok(Self { terminal, service, common, environment, clock, deprecations, client: None })
     }
 
     /// A client of the service's cloud: the local one, the one at `AWS_ENDPOINT_URL` or `provider.endpoint`, or AWS.
@@ -157,21 +160,27 @@ pub fn connect(
         provider_profile: profile,
         stage: stage.to_owned(),
         environment: environment.clone(),
+        endpoint: endpoint.clone(),
+        region: region.clone(),
+        clock: clock.clone(),
     };
-    let credentials = match find_credentials(&request) {
-        Ok(credentials) if !common.local => credentials,
-        Err(error) if endpoint.is_aws() => {
-            return Err(Mistakes::plain(
-                error.code(),
-                error.to_string(),
-                "see `aws configure`, or add --local",
-            ));
+    let anybody = || Credentials {
+        access_key_id: "test".to_owned(),
+        secret_access_key: "test".to_owned(),
+        session_token: None,
+    };
+    if common.local {
+        return Ok(Client::new(endpoint, region, anybody(), clock.clone()));
+    }
+    let search = find_credentials(&request);
+    let found = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(search));
+    let credentials = match found {
+        Err(CredentialsError::NotFound) if !endpoint.is_aws() => anybody(),
+        Err(error) => {
+            let help = "see `aws configure`, or add --local";
+            return Err(Mistakes::plain(error.code(), error.to_string(), help));
         }
-        _ => Credentials {
-            access_key_id: "test".to_owned(),
-            secret_access_key: "test".to_owned(),
-            session_token: None,
-        },
+        Ok(credentials) => credentials,
     };
     Ok(Client::new(endpoint, region, credentials, clock.clone()))
 }

@@ -5,7 +5,7 @@ use crate::session::connect;
 use aloft_base::{Clock, Region};
 use aloft_client::{Client, ClientError};
 use aloft_config::{CloudVariables, SsmParameter};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -14,19 +14,25 @@ pub struct Cloud {
     common: Common,
     environment: HashMap<String, String>,
     clock: Clock,
+    /// `provider`, as far as it is known when the first question comes.
+    provider: OnceLock<Map<String, Value>>,
     client: OnceLock<Result<Client, String>>,
 }
 
 impl Cloud {
     pub fn new(common: Common, environment: HashMap<String, String>, clock: Clock) -> Self {
-        Self { common, environment, clock, client: OnceLock::new() }
+        Self { common, environment, clock, provider: OnceLock::new(), client: OnceLock::new() }
     }
 
     fn client(&self, region: Option<&str>) -> Result<Client, String> {
         let connect = || {
-            let stage = self.common.stage.as_deref().unwrap_or("dev");
-            let region = self.common.region.as_deref().unwrap_or("us-east-1");
-            connect(&self.common, &self.environment, stage, region, (None, None), &self.clock)
+            let provider = self.provider.get();
+            let configured =
+                |key: &str| provider.and_then(|provider| provider.get(key)).and_then(Value::as_str);
+            let stage = self.common.stage.as_deref().or(configured("stage")).unwrap_or("dev");
+            let region = self.common.region.as_deref().or(configured("region")).unwrap_or("us-east-1");
+            let place = (configured("profile").map(str::to_owned), configured("endpoint").map(str::to_owned));
+            connect(&self.common, &self.environment, stage, region, place, &self.clock)
                 .map_err(|error| format!("{error:#}"))
         };
         let client = self.client.get_or_init(connect).clone()?;
@@ -49,6 +55,11 @@ impl Cloud {
 }
 
 impl CloudVariables for Cloud {
+    fn prepare(&self, provider: &Map<String, Value>) {
+        // Only the first counts: the client is made once.
+        drop(self.provider.set(provider.clone()));
+    }
+
     fn account_id(&self) -> Result<String, String> {
         let answer =
             self.ask(None, "sts", "GetCallerIdentity", json!({})).map_err(|error| error.to_string())?;

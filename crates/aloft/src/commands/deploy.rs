@@ -2,22 +2,18 @@
 
 use crate::cli::Deploy;
 use crate::deploy::{DEPLOY, Deployment, PACKAGE};
-use crate::failure::Mistakes;
 use crate::lifecycle;
 use crate::session::Session;
 
 pub async fn run(session: Session, options: &Deploy) -> anyhow::Result<()> {
     let (service, terminal) = (&session.service, session.terminal);
-    if options.aws_s3_accelerate {
-        let message = "transfer acceleration is not built";
-        return Err(Mistakes::plain("NOT_BUILT", message, "deploy without --aws-s3-accelerate"));
-    }
     terminal.say(&format!("\nDeploying {} to stage {} ({})", service.name, service.stage, service.region));
     let directory = session.package_directory(options.package.as_ref());
     let mut deployment = Deployment::new(session, directory, options.minify_template);
     deployment.refuses_missing_handlers = deployment.session.common.local;
     deployment.force = options.force;
     deployment.enforce_hash_update = options.enforce_hash_update;
+    deployment.s3_accelerate = options.accelerates();
     if options.package.is_some() {
         deployment.read_package()?;
     } else {

@@ -81,7 +81,7 @@ async fn read(
 }
 
 /// `30m`, `2h`, `1d`, milliseconds, or a time.
-fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+pub fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let unit = |letter: char| match letter {
         's' => Some(1),
         'm' => Some(60),

@@ -1,22 +1,30 @@
 //! The commands, a file each.
 
 mod cloud;
+mod create;
+mod credentials;
 mod deploy;
 mod deploy_function;
+mod deploy_list;
+mod doctor;
 mod explain;
 mod explain_resource;
 mod info;
 mod invoke;
 mod invoke_local;
 mod logs;
+mod metrics;
 mod package;
 mod plan;
 mod print;
 mod remove;
+mod rollback;
 mod schema;
 mod sdks;
 
-use crate::cli::{Cli, Cloud, Command, Deploy, DeployWhat, InvokeWhat};
+use doctor::Deprecations;
+
+use crate::cli::{Cli, Cloud, Command, Config, Deploy, DeployWhat, InvokeWhat, RollbackWhat};
 use crate::failure::AlreadyShown;
 use crate::session::Session;
 use crate::terminal::Terminal;
@@ -45,15 +53,34 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
         Command::Explain(options) if options.what.len() == 1 => {
             return explain::run(cli, options, terminal).await;
         }
+        Command::Config(Config::Credentials(options)) => return credentials::run(options, terminal),
+        Command::Create(options) => return create::run(options, terminal),
+        Command::Doctor => {
+            doctor::run(terminal);
+            return Ok(());
+        }
         Command::Schema => return schema::run(terminal),
         _ => {}
     }
     let mut session = Session::load(cli, terminal).await?;
+    let deprecations = Deprecations::of(&mut session);
+    let result = with_service(cli, session).await;
+    deprecations.tell(terminal);
+    result
+}
+
+async fn with_service(cli: &Cli, mut session: Session) -> anyhow::Result<()> {
     match &cli.command {
-        Command::Cloud(_) | Command::Schema => Ok(()),
+        Command::Cloud(_) | Command::Config(_) | Command::Create(_) | Command::Doctor | Command::Schema => {
+            Ok(())
+        }
         Command::Deploy(Deploy { what: Some(DeployWhat::Function(options)), .. }) => {
             deploy_function::run(&mut session, options).await
         }
+        Command::Deploy(Deploy { what: Some(DeployWhat::List(options)), .. }) => match options.what {
+            Some(_) => deploy_list::functions(&mut session).await,
+            None => deploy_list::run(&mut session).await,
+        },
         Command::Deploy(options) => deploy::run(session, options).await,
         Command::Explain(options) => explain_resource::run(session, options).await,
         Command::Info(options) => info::run(&mut session, options).await,
@@ -62,10 +89,15 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
             None => invoke::run(&mut session, options).await,
         },
         Command::Logs(options) => logs::run(&mut session, options).await,
+        Command::Metrics(options) => metrics::run(&mut session, options).await,
         Command::Package(options) => package::run(session, options).await,
         Command::Plan(options) => plan::run(session, options).await,
         Command::Print(options) => print::run(&session, options),
         Command::Remove => remove::run(&mut session).await,
+        Command::Rollback(options) => match &options.what {
+            Some(RollbackWhat::Function(function)) => rollback::function(&mut session, function).await,
+            None => rollback::run(session, options).await,
+        },
     }
 }
 

@@ -14,5 +14,7 @@ pub async fn run(session: Session, options: &Package) -> anyhow::Result<()> {
     let mut deployment = Deployment::new(session, directory, options.minify_template);
     lifecycle::run(PACKAGE, &mut deployment).await?;
     deployment.session.terminal.success("Service packaged");
+    // The program ends here. To take the documents of a large service apart would be an eighth of its time.
+    std::mem::forget(deployment);
     Ok(())
 }

@@ -1,20 +1,25 @@
 //! The deployment of a service to AWS, or to what speaks its APIs: the steps that `package` and `deploy` share.
 
+mod api_gateway_stage;
 mod custom_resources;
+pub mod history;
 mod remote;
 pub mod stack;
-mod upload;
+pub mod upload;
 
 use crate::failure::{Mistakes, warn};
 use crate::lifecycle::Step;
 use crate::session::Session;
 use crate::steps;
+use aloft_compile::aws::state::WholeState;
 use aloft_compile::{CompileOptions, Compiled};
 use aloft_diag::{Diagnostic, Severity};
 use aloft_package::Artifacts;
 use anyhow::Context;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const CREATE_TEMPLATE: &str = "cloudformation-template-create-stack.json";
@@ -32,8 +37,13 @@ pub struct Deployment {
     /// A function without its handler's file is not deployed: the local cloud could only fail to run it. The original
     /// does not look, so elsewhere it is a warning.
     pub refuses_missing_handlers: bool,
+    /// `--aws-s3-accelerate` or `--no-aws-s3-accelerate`
+    pub s3_accelerate: Option<bool>,
     /// Nothing had to be done.
     pub unchanged: bool,
+    /// Uploads take the bucket's fast way.
+    is_accelerated: bool,
+    is_uploaded: bool,
     /// Where the package is.
     directory: PathBuf,
     minify: bool,
@@ -53,6 +63,14 @@ struct Package {
     files: Vec<PathBuf>,
 }
 
+impl Package {
+    /// The state with the templates in it.
+    fn whole_state(&self) -> WholeState<'_> {
+        let Self { state, create_template, update_template, .. } = self;
+        WholeState { state, create_template, update_template }
+    }
+}
+
 /// What `package` does.
 pub static PACKAGE: &[Step<Deployment>] = steps![Deployment;
     "package:cleanup" => clean,
@@ -69,6 +87,7 @@ pub static DEPLOY: &[Step<Deployment>] = steps![Deployment;
     "aws:deploy:deploy:uploadArtifacts" => upload::upload,
     "aws:deploy:deploy:validateTemplate" => stack::validate,
     "aws:deploy:deploy:updateStack" => stack::update,
+    "after:deploy:deploy" => api_gateway_stage::update,
     "aws:deploy:finalize:cleanup" => upload::remove_old,
 ];
 
@@ -83,7 +102,10 @@ impl Deployment {
             force: false,
             enforce_hash_update: false,
             refuses_missing_handlers: false,
+            s3_accelerate: None,
             unchanged: false,
+            is_accelerated: false,
+            is_uploaded: false,
             directory,
             minify,
             artifacts: Artifacts::default(),
@@ -142,6 +164,23 @@ impl Deployment {
         Ok(())
     }
 
+    /// Takes an earlier deployment from the bucket, to deploy it again.
+    pub async fn restore(&mut self, bucket: String, directory: &str) -> anyhow::Result<()> {
+        let client = self.session.client()?;
+        let directory = format!("{}{directory}", history::prefix(&self.session));
+        let read = async |name: &str| -> anyhow::Result<Value> {
+            let params = json!({ "Bucket": bucket, "Key": format!("{directory}/{name}") });
+            let found = client.call_with_body("s3", "GetObject", params, None).await?.body;
+            serde_json::from_slice(&found.unwrap_or_default()).with_context(|| format!("{name} is no JSON"))
+        };
+        let update_template = read(upload::TEMPLATE_NAME).await?;
+        let (create_template, state, files) = (Value::Null, Value::Null, Vec::new());
+        self.package =
+            Some(Package { create_template, update_template, state, artifact_directory: directory, files });
+        self.bucket = bucket;
+        Ok(())
+    }
+
     fn mistakes(&self, diagnostics: Vec<Diagnostic>) -> anyhow::Error {
         Mistakes { diagnostics, sources: self.session.service.sources.clone() }.into()
     }
@@ -181,6 +220,7 @@ async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
     let options = CompileOptions {
         now: deployment.session.clock.now(),
         enforce_hash_update: deployment.enforce_hash_update,
+        s3_accelerate: deployment.s3_accelerate,
         previous_outputs: remote::previous_outputs(deployment).await,
         ..CompileOptions::default()
     };
@@ -215,19 +255,27 @@ fn bucket_name(setting: &Value) -> Option<String> {
 
 async fn write_package(deployment: &mut Deployment) -> anyhow::Result<()> {
     let package = deployment.package()?;
-    for (name, value) in [
-        (CREATE_TEMPLATE, &package.create_template),
-        (UPDATE_TEMPLATE, &package.update_template),
-        (STATE, &package.state),
-    ] {
-        write_json(&deployment.directory.join(name), value, deployment.minify)?;
+    let (directory, minify) = (&deployment.directory, deployment.minify);
+    for (name, template) in
+        [(CREATE_TEMPLATE, &package.create_template), (UPDATE_TEMPLATE, &package.update_template)]
+    {
+        write_json(&directory.join(name), template, minify)?;
     }
-    Ok(())
+    write_json(&directory.join(STATE), &package.whole_state(), minify)
 }
 
-fn write_json(path: &Path, value: &Value, minify: bool) -> anyhow::Result<()> {
-    let text = if minify { value.to_string() } else { serde_json::to_string_pretty(value)? };
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+fn write_json(path: &Path, value: &impl Serialize, minify: bool) -> anyhow::Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::with_capacity(1 << 16, fs::File::create(path)?);
+        let written = if minify {
+            serde_json::to_writer(&mut file, value)
+        } else {
+            serde_json::to_writer_pretty(&mut file, value)
+        };
+        written.map_err(std::io::Error::from)?;
+        file.flush()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The stack's tags: the provider's, and the stage.

@@ -2,6 +2,7 @@
 
 use super::{Deployment, stack_tags, upload};
 use crate::failure::Mistakes;
+use crate::session::Session;
 use crate::terminal::Terminal;
 use aloft_base::Ids;
 use aloft_client::{Client, ClientError};
@@ -53,8 +54,21 @@ pub async fn create(deployment: &mut Deployment) -> anyhow::Result<()> {
         let id = answer["StackId"].as_str().unwrap_or(&name);
         watch(&client, terminal, id, &token, "Creating CloudFormation stack", 0).await?;
     }
+    // A bucket that is only about to be accelerated is not yet.
+    let outputs = stack.as_ref().and_then(|stack| stack["Outputs"].as_array()).into_iter().flatten();
+    let was_accelerated =
+        outputs.into_iter().any(|output| output["OutputKey"] == "ServerlessDeploymentBucketAccelerated");
+    deployment.is_accelerated = deployment.s3_accelerate == Some(true) && was_accelerated;
     deployment.bucket = bucket(&client, &name).await?;
     Ok(())
+}
+
+/// The deployment bucket of what is deployed already.
+pub async fn deployment_bucket(session: &mut Session) -> anyhow::Result<String> {
+    if let Some(named) = session.service.provider().get("deploymentBucket").and_then(super::bucket_name) {
+        return Ok(named);
+    }
+    bucket(&session.client()?, &session.stack_name()).await
 }
 
 async fn bucket(client: &Client, stack: &str) -> anyhow::Result<String> {
@@ -111,10 +125,14 @@ pub async fn update(deployment: &mut Deployment) -> anyhow::Result<()> {
         params["ClientRequestToken"] = json!(token);
         let operation = if is_new { "CreateStack" } else { "UpdateStack" };
         match client.call("cloudformation", operation, params).await {
-            Err(error) if error.to_string().contains("No updates are to be performed") => return Ok(()),
+            Err(error) if error.to_string().contains("No updates are to be performed") => {
+                deployment.unchanged = true;
+                return Ok(());
+            }
             other => drop(other?),
         }
     } else if !execute_change_set(&client, &name, params, is_new, &token).await? {
+        deployment.unchanged = true;
         return Ok(());
     }
     watch(&client, terminal, &name, &token, "Updating CloudFormation stack", count).await

@@ -1,19 +1,28 @@
 //! The deployment bucket: what lies there from earlier deployments, what is uploaded, what is removed again.
 
-use super::{Deployment, Package};
+use super::{Deployment, Package, history};
 use crate::encoding::sha256_base64;
 use aloft_base::ByteSize;
 use aloft_client::Client;
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs;
 
-/// How many earlier deployments are kept, unless `provider.deploymentBucket.maxPreviousDeploymentArtifacts` says otherwise.
+/// How many deployments are kept, the one that was just made among them, unless `provider.deploymentBucket.maxPreviousDeploymentArtifacts` says otherwise.
 const KEPT: u64 = 5;
-const TEMPLATE_NAME: &str = "compiled-cloudformation-template.json";
+/// The template's name in the bucket.
+pub const TEMPLATE_NAME: &str = "compiled-cloudformation-template.json";
 const STATE_NAME: &str = "serverless-state.json";
+
+/// How objects are encrypted: settings of the bucket, and what S3 calls them.
+const ENCRYPTION: [(&str, &str); 5] = [
+    ("serverSideEncryption", "ServerSideEncryption"),
+    ("sseCustomerAlgorithim", "SSECustomerAlgorithm"),
+    ("sseCustomerKey", "SSECustomerKey"),
+    ("sseCustomerKeyMD5", "SSECustomerKeyMD5"),
+    ("sseKMSKeyId", "SSEKMSKeyId"),
+];
 
 /// A file to upload: its name, its bytes, and a hash that is equal for what would be deployed alike.
 struct Upload {
@@ -24,7 +33,7 @@ struct Upload {
 }
 
 /// The key of the template in the bucket.
-pub fn template_key(package: &Package) -> String {
+pub(super) fn template_key(package: &Package) -> String {
     format!("{}/{TEMPLATE_NAME}", package.artifact_directory)
 }
 
@@ -35,8 +44,8 @@ pub async fn check_for_changes(deployment: &mut Deployment) -> anyhow::Result<()
     }
     deployment.session.terminal.progress("Checking for changes");
     let client = deployment.session.client()?;
-    let prefix = deployments_prefix(deployment.package()?);
-    let latest = deployments(&client, &deployment.bucket, &prefix).await?.pop_last();
+    let prefix = history::prefix(&deployment.session);
+    let latest = history::deployments(&client, &deployment.bucket, &prefix).await?.pop_last();
     let Some((_, keys)) = latest else { return Ok(()) };
     let mut ours: Vec<(String, String)> =
         uploads(deployment)?.into_iter().map(|upload| (upload.name, upload.hash)).collect();
@@ -59,40 +68,59 @@ pub async fn upload(deployment: &mut Deployment) -> anyhow::Result<()> {
         return Ok(());
     }
     let client = deployment.session.client()?;
+    let client = if deployment.is_accelerated { client.accelerated() } else { client };
     let uploads = uploads(deployment)?;
     let total = uploads.iter().map(|upload| upload.bytes.len() as u64).sum();
     deployment.session.terminal.progress(&format!("Uploading ({})", ByteSize(total)));
     let directory = deployment.package()?.artifact_directory.clone();
     for upload in uploads {
-        let params = json!({
+        let mut params = json!({
             "Bucket": deployment.bucket,
             "Key": format!("{directory}/{}", upload.name),
             "ContentType": upload.content_type,
             "Metadata": { "filesha256": upload.hash },
         });
+        let bucket = deployment.session.service.provider().get("deploymentBucketObject");
+        for (setting, member) in ENCRYPTION {
+            if let Some(value) =
+                bucket.and_then(|bucket| bucket.get(setting)).filter(|value| value.is_string())
+            {
+                params[member] = value.clone();
+            }
+        }
         client
             .call_with_body("s3", "PutObject", params, Some(upload.bytes))
             .await
             .with_context(|| format!("cannot upload {}", upload.name))?;
     }
+    deployment.is_uploaded = true;
     Ok(())
+}
+
+/// Removes what was uploaded for nothing: it changes nothing in the stack.
+async fn take_back(deployment: &mut Deployment) -> anyhow::Result<()> {
+    let client = deployment.session.client()?;
+    let directory = format!("{}/", deployment.package()?.artifact_directory);
+    let all =
+        history::deployments(&client, &deployment.bucket, &history::prefix(&deployment.session)).await?;
+    let keys: Vec<String> = all.into_values().flatten().filter(|key| key.starts_with(&directory)).collect();
+    delete(&client, &deployment.bucket, keys).await
 }
 
 /// Removes deployments beyond those that are kept.
 pub async fn remove_old(deployment: &mut Deployment) -> anyhow::Result<()> {
     if deployment.unchanged {
-        return Ok(());
+        return if deployment.is_uploaded { take_back(deployment).await } else { Ok(()) };
     }
-    let bucket = deployment.session.service.provider().get("deploymentBucket");
+    let bucket = deployment.session.service.provider().get("deploymentBucketObject");
     let kept = bucket
         .and_then(|bucket| bucket.get("maxPreviousDeploymentArtifacts"))
         .and_then(Value::as_u64)
         .unwrap_or(KEPT);
     let client = deployment.session.client()?;
-    let prefix = deployments_prefix(deployment.package()?);
-    let all = deployments(&client, &deployment.bucket, &prefix).await?;
-    // The one that was just made is not a previous one.
-    let excess = all.len().saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(1));
+    let prefix = history::prefix(&deployment.session);
+    let all = history::deployments(&client, &deployment.bucket, &prefix).await?;
+    let excess = all.len().saturating_sub(usize::try_from(kept).unwrap_or(usize::MAX));
     for (_, keys) in all.into_iter().take(excess) {
         delete(&client, &deployment.bucket, keys).await?;
     }
@@ -114,51 +142,39 @@ pub async fn delete(client: &Client, bucket: &str, keys: Vec<String>) -> anyhow:
     Ok(())
 }
 
-/// The keys of the bucket's deployments by their directory, which begins with the time.
-async fn deployments(
-    client: &Client,
-    bucket: &str,
-    prefix: &str,
-) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
-    let mut deployments: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut token = Value::Null;
-    loop {
-        let params = json!({ "Bucket": bucket, "Prefix": prefix, "ContinuationToken": token });
-        let page = client.call("s3", "ListObjectsV2", params).await?;
-        for object in page["Contents"].as_array().into_iter().flatten() {
-            let key = object["Key"].as_str().unwrap_or_default();
-            if let Some((directory, _)) = key.strip_prefix(prefix).and_then(|rest| rest.split_once('/')) {
-                deployments.entry(directory.to_owned()).or_default().push(key.to_owned());
-            }
-        }
-        token = page["NextContinuationToken"].clone();
-        if token.is_null() {
-            return Ok(deployments);
+/// The state without what is another at every deployment or on every machine, and without what the template says already.
+fn timeless_state(deployment: &Deployment, state: &Value) -> String {
+    let mut state = state.clone();
+    for (parent, names) in [
+        ("/service", &["initialServerlessConfig", "artifact"][..]),
+        ("/service/provider", &["compiledCloudFormationTemplate", "coreCloudFormationTemplate"]),
+        ("/package", &["artifactDirectoryName"]),
+    ] {
+        if let Some(members) = state.pointer_mut(parent).and_then(Value::as_object_mut) {
+            names.iter().for_each(|name| drop(members.shift_remove(*name)));
         }
     }
-}
-
-/// `serverless/<service>/<stage>/`
-fn deployments_prefix(package: &Package) -> String {
-    package.artifact_directory.rsplit_once('/').map_or_else(String::new, |(parent, _)| format!("{parent}/"))
+    let directory = deployment.session.service.directory.to_string_lossy();
+    state.to_string().replace(&*directory, "")
 }
 
 fn uploads(deployment: &Deployment) -> anyhow::Result<Vec<Upload>> {
     let package = deployment.package()?;
     let instance_id = &deployment.session.service.instance_id;
-    let document = |name: &str, value: &Value| {
-        let text = value.to_string();
-        // What names this very deployment does not make it another.
-        let timeless = text.replace(&package.artifact_directory, "").replace(instance_id.as_str(), "");
-        Upload {
-            name: name.to_owned(),
-            hash: sha256_base64(timeless.as_bytes()),
-            bytes: text.into(),
-            content_type: "application/json",
-        }
+    let document = |name: &str, text: String, timeless: &str| Upload {
+        name: name.to_owned(),
+        hash: sha256_base64(timeless.as_bytes()),
+        bytes: text.into(),
+        content_type: "application/json",
     };
-    let mut uploads =
-        vec![document(TEMPLATE_NAME, &package.update_template), document(STATE_NAME, &package.state)];
+    let template = package.update_template.to_string();
+    // What names this very deployment does not make it another.
+    let timeless = template.replace(&package.artifact_directory, "").replace(instance_id.as_str(), "");
+    let state = serde_json::to_string(&package.whole_state())?;
+    let mut uploads = vec![
+        document(TEMPLATE_NAME, template, &timeless),
+        document(STATE_NAME, state, &timeless_state(deployment, &package.state)),
+    ];
     for path in &package.files {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
