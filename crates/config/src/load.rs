@@ -387,7 +387,7 @@ impl<'a> Loader<'a> {
             diagnostic = diagnostic.at_opt(self.places.value(path), format!("no source is called `{name}`"));
         }
         let near = |name: &&str| crate::nearest::nearest(name, crate::variables::source_names());
-        if let Some(meant) = names.iter().find_map(|name| near(&name)) {
+        if let Some(meant) = names.iter().find_map(near) {
             diagnostic = diagnostic.help(format!("did you mean `{meant}`?"));
         }
         Err(diagnostic.into())
