@@ -29,8 +29,9 @@ TALK = [
 def main():
     if not shutil.which(ALOFT):
         sys.exit(f"`{ALOFT}` is not on the search path: name the program in ALOFT")
-    for service in ("twilio-communication", "face-recognition"):
-        vendor(HERE / service)
+    vendor(HERE / "twilio-communication")
+    if os.environ.get("BIOGRAPHIES") == "imdb":
+        vendor(HERE / "face-recognition")
     cloud = status() or start()
     # The functions are to talk to the local phone. Everything else is as for AWS.
     os.environ["TWILIO_API_BASE_URL"] = cloud

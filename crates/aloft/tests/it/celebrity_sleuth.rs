@@ -16,8 +16,6 @@ const APPLICATION: &str = "+15550100";
 fn example() -> Project {
     let project = Project::copy_of("examples/celebrity-sleuth");
     project.bring("sleuth", "twilio-communication/vendor");
-    // Only biographies from IMDb need packages there, and nobody asks IMDb here.
-    project.write("face-recognition/vendor/README", "nothing\n");
     project
 }
 
