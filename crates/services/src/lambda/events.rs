@@ -30,8 +30,8 @@ const RETRIES: u32 = 2;
 const AGE: Duration = Duration::from_secs(6 * 3600);
 /// The longest pause between two tries of an event that finds no room.
 const LONGEST_PAUSE: u64 = 300;
-/// How long an event that is being tried waits for room before it makes a pause.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an event that is being tried waits for room before it makes a pause: a short invocation ends meanwhile.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An event, but for its payload.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -180,6 +180,7 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
             destinations::tell(context, &settings, ending("RetriesExhausted", None, tries)).await;
             return Ok(Step::Done);
         }
+        // Neither the lack of room nor the cloud's own mistakes count as tries.
         Err(_) => {
             let pause = 1u64.checked_shl(event.refusals).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
             let due = context.now().add(Duration::from_secs(pause));

@@ -13,8 +13,10 @@ use super::zip;
 use crate::cloudformation::CloudFormation;
 use crate::dynamodb::DynamoDb;
 use crate::dynamodbstreams::DynamoDbStreams;
+use crate::events::Events;
 use crate::logs::Logs;
 use crate::s3::S3;
+use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::testing::{Cloud, matches};
 use aloft_base::Clock;
@@ -34,9 +36,11 @@ fn services() -> Vec<Arc<dyn Service>> {
         Arc::new(CloudFormation),
         Arc::new(DynamoDb),
         Arc::new(DynamoDbStreams),
+        Arc::new(Events),
         Arc::new(Lambda::default()),
         Arc::new(Logs),
         Arc::new(S3),
+        Arc::new(Sns::default()),
         Arc::new(Sqs::default()),
     ]
 }
