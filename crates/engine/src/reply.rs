@@ -14,6 +14,8 @@ pub enum Body {
     Bytes(Bytes),
     /// Piece by piece, with its length in bytes.
     Stream(BoxBody, u64),
+    /// Piece by piece, as it is made: nobody knows its length yet.
+    Open(BoxBody),
 }
 
 impl Body {
@@ -21,7 +23,7 @@ impl Body {
     pub fn into_box(self) -> BoxBody {
         match self {
             Self::Bytes(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
-            Self::Stream(stream, _) => stream,
+            Self::Stream(stream, _) | Self::Open(stream) => stream,
         }
     }
 
@@ -29,7 +31,7 @@ impl Body {
     pub async fn collect(self) -> std::io::Result<Bytes> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            Self::Stream(stream, _) => Ok(stream.collect().await?.to_bytes()),
+            Self::Stream(stream, _) | Self::Open(stream) => Ok(stream.collect().await?.to_bytes()),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod ecr;
 pub mod events;
 mod gateway;
 pub mod iam;
+pub mod kinesis;
 pub mod lambda;
 pub mod logs;
 mod outward;
@@ -48,6 +49,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(ecr::Ecr),
     || Arc::new(events::Events),
     || Arc::new(iam::Iam),
+    || Arc::new(kinesis::Kinesis),
     || Arc::new(lambda::Lambda::default()),
     || Arc::new(logs::Logs),
     || Arc::new(rekognition::Rekognition::default()),

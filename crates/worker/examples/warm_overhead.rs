@@ -98,6 +98,7 @@ async fn invoke(workers: &Workers, spec: &Arc<FunctionSpec>) -> Result<Outcome, 
         client_context: None,
         cognito_identity: None,
         trace_id: String::new(),
+        stream: None,
     };
     let outcome = workers.invoke(spec.clone(), invocation).await?;
     match outcome.error {

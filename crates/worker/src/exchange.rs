@@ -5,6 +5,7 @@
 
 use crate::RESPONSE_LIMIT;
 use crate::function::Invocation;
+use crate::streaming::ResponseStream;
 use aloft_base::Clock;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,6 +80,8 @@ struct Current {
     request_id: String,
     /// Taken when answered.
     answer: Option<oneshot::Sender<Answer>>,
+    /// Taken when a streamed answer begins.
+    stream: Option<ResponseStream>,
 }
 
 /// Counts a runtime that waits, for as long as it does.
@@ -170,7 +173,11 @@ impl Exchange {
     fn take_offer(&self) -> Option<Handed> {
         let mut state = self.lock();
         let Offer { invocation, timeout, answer } = state.offer.take()?;
-        state.current = Some(Current { request_id: invocation.request_id.clone(), answer: Some(answer) });
+        state.current = Some(Current {
+            request_id: invocation.request_id.clone(),
+            answer: Some(answer),
+            stream: invocation.stream.clone(),
+        });
         // The process reads the system's clock, whatever the cloud's clock says.
         let deadline_millis = Clock::system().now().add(timeout).millis();
         Some(Handed { invocation, deadline_millis })
@@ -181,6 +188,14 @@ impl Exchange {
         let too_large = too_large || body.len() > RESPONSE_LIMIT;
         self.answer(request_id, if too_large { Answer::TooLarge } else { Answer::Response(body) })?;
         if too_large { Err(Refusal::TooLarge) } else { Ok(()) }
+    }
+
+    /// The runtime: begins a streamed answer. Nothing when nobody wants the pieces.
+    pub(crate) fn take_stream(&self, request_id: &str) -> Option<ResponseStream> {
+        let mut state = self.lock();
+        let current = state.current.as_mut().filter(|current| current.request_id == request_id)?;
+        current.answer.as_ref()?;
+        current.stream.take()
     }
 
     /// The runtime: answers the current invocation with an error.

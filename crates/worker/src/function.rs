@@ -1,5 +1,6 @@
 //! The words of this crate's interface: what to run, with what, and what came out.
 
+use crate::streaming::ResponseStream;
 use aloft_base::{AccountId, Region, Timestamp};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ pub struct Invocation {
     pub cognito_identity: Option<String>,
     /// The X-Ray trace header.
     pub trace_id: String,
+    /// Where the answer goes piece by piece, if the function streams it; then the outcome's payload is empty.
+    pub stream: Option<ResponseStream>,
 }
 
 /// What an invocation came to.

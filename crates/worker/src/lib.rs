@@ -19,6 +19,7 @@ mod pool;
 mod report;
 mod runtime_api;
 pub mod runtimes;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -31,6 +32,7 @@ pub use function::{
 };
 pub use once::run_once;
 pub use pool::{EnvironmentState, EnvironmentStatus, Status};
+pub use streaming::{HTTP_INTEGRATION, ResponseStream, STREAMED_LIMIT, StreamPiece, prelude};
 pub use unpack::{UnpackError, UnpackLimits, unpack};
 pub use workers::{Workers, WorkersOptions, lacking};
 

@@ -5,6 +5,9 @@
 
 use crate::RESPONSE_LIMIT;
 use crate::exchange::{Exchange, Handed, Refusal};
+use crate::streaming;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -72,12 +75,17 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
             Ok(handed) => next(handed),
             Err(refusal) => refuse(refusal),
         },
+        (&Method::POST, ["invocation", id, "response"]) if streaming::is_announced(&head.headers) => {
+            match streaming::take(exchange, id, &head.headers, body).await {
+                Some(taken) => acknowledge(taken),
+                None => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
+            }
+        }
         (&Method::POST, ["invocation", id, "response"]) => match read(body, RESPONSE_LIMIT).await {
-            Read::Whole(bytes, trailers) => match trailers.get("lambda-runtime-function-error-body") {
-                // A streamed answer that failed half-way says so behind its body.
-                Some(_) => acknowledge(exchange.fail(id, streaming_error(&trailers))),
-                None => acknowledge(exchange.respond(id, bytes, false)),
-            },
+            Read::Whole(_, trailers) if streaming::has_failed(&trailers) => {
+                acknowledge(exchange.fail(id, streaming_error(&trailers)))
+            }
+            Read::Whole(bytes, _) => acknowledge(exchange.respond(id, bytes, false)),
             Read::TooLarge => acknowledge(exchange.respond(id, Bytes::new(), true)),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
         },
@@ -167,9 +175,11 @@ fn json(status: StatusCode, text: String) -> Answer {
 }
 
 /// The error of a streamed answer: its body is JSON in base64 or plain, in a trailer.
-fn streaming_error(trailers: &HeaderMap) -> Bytes {
+pub(crate) fn streaming_error(trailers: &HeaderMap) -> Bytes {
     let text = |name: &str| trailers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
     let body = text("lambda-runtime-function-error-body");
+    let decoded = BASE64.decode(&body).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let body = decoded.unwrap_or(body);
     if serde_json::from_str::<serde_json::Value>(&body).is_ok() {
         return Bytes::from(body);
     }
@@ -186,14 +196,14 @@ fn or_default(body: Bytes, headers: &HeaderMap) -> Bytes {
     Bytes::from(serde_json::json!({ "errorType": kind, "errorMessage": "" }).to_string())
 }
 
-enum Read {
+pub(crate) enum Read {
     Whole(Bytes, HeaderMap),
     TooLarge,
     Broken,
 }
 
 /// Reads a body to its end, so that the connection stays usable, but keeps no more than `limit` bytes.
-async fn read(mut body: Incoming, limit: usize) -> Read {
+pub(crate) async fn read(mut body: Incoming, limit: usize) -> Read {
     let announced = body.size_hint().exact().unwrap_or(0);
     let (mut first, mut kept, mut length) = (None, BytesMut::new(), 0usize);
     let mut trailers = HeaderMap::new();

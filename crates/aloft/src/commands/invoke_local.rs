@@ -25,6 +25,7 @@ pub async fn run(session: &mut Session, options: &InvokeLocal) -> anyhow::Result
         client_context: None,
         cognito_identity: None,
         trace_id: String::new(),
+        stream: None,
     };
     let outcome = run_once(spec, invocation, inherit).await.map_err(|error| match error {
         InvokeError::RuntimeMissing { message } => {

@@ -168,16 +168,21 @@ fn write_reply(
     let Reply { params, body, headers, status } = reply;
     let (bytes, stream) = match body {
         Some(Body::Bytes(bytes)) => (Some(bytes), None),
-        Some(Body::Stream(stream, length)) => (Some(Bytes::new()), Some((stream, length))),
+        Some(stream) => (Some(Bytes::new()), Some(stream)),
         None => (None, None),
     };
     let params = if params.is_null() { Value::Object(serde_json::Map::new()) } else { params };
     let response =
         aloft_wire::write_response(model, operation, protocol, request_id, &Output { params, body: bytes });
     let mut response = to_response(response);
-    if let Some((stream, length)) = stream {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Body::Stream(stream, length);
+    if let Some(stream) = stream {
+        match stream {
+            Body::Stream(_, length) => {
+                drop(response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length)));
+            }
+            _ => drop(response.headers_mut().remove(header::CONTENT_LENGTH)),
+        }
+        *response.body_mut() = stream;
     }
     response.headers_mut().extend(headers);
     if let Some(status) = status {

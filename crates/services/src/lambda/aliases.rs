@@ -4,6 +4,7 @@ use super::Lambda;
 use super::errors::{conflict, invalid, not_found, wrong_revision};
 use super::functions::with_marker;
 use super::name::{FunctionKey, LATEST, Name};
+use super::provisioned::PROVISIONED;
 use super::rows::{ALIASES, Alias, EVENT_INVOKE, Function, POLICIES, Version};
 use crate::page;
 use crate::storage::{Fault, decode};
@@ -176,7 +177,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Which) -> 
     let key = function.clone();
     let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
         Function::find(transaction, &key)?;
-        for keyspace in [ALIASES, EVENT_INVOKE, POLICIES] {
+        for keyspace in [ALIASES, EVENT_INVOKE, POLICIES, PROVISIONED] {
             transaction.delete(keyspace, key.key().text(&input.name));
         }
         Ok(())

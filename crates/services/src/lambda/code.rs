@@ -4,6 +4,7 @@
 //! unpacked beside and renamed. A directory that no version uses any more is removed when nothing can run in it any longer.
 
 use super::errors::{invalid, refuse};
+use super::limits;
 use super::rows::Code;
 use crate::storage::Fault;
 use aloft_base::{Ids, Timestamp};
@@ -23,10 +24,6 @@ use std::time::Duration;
 
 /// Blobs by the digest of their bytes.
 const CODE: Keyspace = "lambda.code";
-/// The most bytes of a zip in the request itself.
-const DIRECT_LIMIT: usize = 52_428_800;
-/// The most bytes of all code of the cloud. Source: Lambda's quotas.
-pub(super) const TOTAL_LIMIT: u64 = 80_530_636_800;
 /// How long a function may still run in a directory that nothing refers to: the longest timeout, and a minute.
 const GRACE: Duration = Duration::from_secs(16 * 60);
 
@@ -35,12 +32,16 @@ struct Row {
     blob: BlobId,
     size: u64,
     users: u64,
+    /// In bytes.
+    #[serde(default)]
+    unzipped: u64,
 }
 
 /// Uploaded code that no version has claimed yet.
 pub(super) struct Uploaded {
     pub code: Code,
     blob: BlobId,
+    unzipped: u64,
 }
 
 /// Reads the zip that a request carries or points to.
@@ -49,7 +50,7 @@ pub(super) async fn fetch(context: &Context, params: &Value) -> Result<Bytes, Se
     let text = |name: &str| params.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(encoded) = params.get("ZipFile").and_then(Value::as_str) {
         let zip = BASE64.decode(encoded).map_err(|_| not_a_zip())?;
-        if zip.len() > DIRECT_LIMIT {
+        if zip.len() > limits::ZIPPED {
             return Err(super::errors::too_large(69_905_067, "CreateFunction"));
         }
         return if zip.is_empty() {
@@ -84,8 +85,8 @@ pub(super) async fn store(context: &Context, root: &Path, zip: Bytes) -> Result<
     let (blobs, ids, root) = (context.store().blobs().clone(), context.ids().clone(), root.to_owned());
     let work = move || -> Result<Uploaded, Fault> {
         let code = describe(&zip);
-        unpack(&root, &code.sha256, &zip, &ids)?;
-        Ok(Uploaded { code, blob: blobs.put(&zip)? })
+        let unzipped = size_of(&unpack(&root, &code.sha256, &zip, &ids)?);
+        Ok(Uploaded { code, blob: blobs.put(&zip)?, unzipped })
     };
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(StoreError::Panicked(error.to_string()).into()))
@@ -154,12 +155,12 @@ impl Uploaded {
             }
             None => {
                 let others = total(transaction)?;
-                if others + self.code.size > TOTAL_LIMIT {
+                if others + self.code.size > limits::CODE_STORAGE {
                     let message = "Code storage limit exceeded.";
                     return Err(ServiceError::new("CodeStorageExceededException", 400, message).into());
                 }
                 transaction.keep(&self.blob);
-                Row { blob: self.blob.clone(), size: self.code.size, users: 1 }
+                Row { blob: self.blob.clone(), size: self.code.size, users: 1, unzipped: self.unzipped }
             }
         };
         Ok(transaction.put_json(CODE, key([&self.code.sha256]), &row)?)
@@ -175,6 +176,36 @@ impl Uploaded {
 pub(super) fn total(rows: &impl crate::storage::Rows) -> Result<u64, StoreError> {
     let rows = rows.rows(CODE, &[], usize::MAX)?;
     rows.iter().map(|(_, row)| Ok(crate::storage::decode::<Row>(CODE, row)?.size)).sum()
+}
+
+/// The bytes of the files in a directory.
+fn size_of(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size_of(&entry.path()),
+        Ok(found) if found.is_file() => found.len(),
+        _ => 0,
+    };
+    entries.map(size).sum()
+}
+
+/// Refuses a function whose code and layers are too large together.
+pub(super) fn check_unzipped<'a>(
+    rows: &impl crate::storage::Rows,
+    digests: impl Iterator<Item = &'a str>,
+) -> Result<(), Fault> {
+    let mut actual = 0;
+    for sha256 in digests {
+        actual += rows.row::<Row>(CODE, key([sha256]).as_ref())?.map_or(0, |row| row.unzipped);
+    }
+    if actual > limits::UNZIPPED {
+        let message = format!(
+            "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is {actual} bytes.",
+            limits::UNZIPPED
+        );
+        return Err(invalid(message).into());
+    }
+    Ok(())
 }
 
 /// Makes code that is in the store belong to one more version.

@@ -1,25 +1,49 @@
 //! Reserved concurrency.
 
-use super::Lambda;
 use super::errors::invalid;
 use super::functions::{Named, scope};
-use super::name::Name;
+use super::limits::{ACCOUNT_CONCURRENCY, LEAST_UNRESERVED};
+use super::name::{FunctionKey, Name};
 use super::rows::{FUNCTIONS, Function};
+use super::{Lambda, provisioned};
 use crate::storage::{Fault, Rows, decode};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{StoreError, Transaction};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How many invocations of an account may run at once in a region.
-pub(super) const ACCOUNT_LIMIT: u32 = 1000;
-/// What must be left of it for the functions that reserve nothing.
-const LEAST_UNRESERVED: u32 = 100;
+/// What all functions of an account and region take for themselves: what they reserve, or else have provisioned.
+pub(super) fn taken_in_all(rows: &impl Rows, context: &Context) -> Result<u32, StoreError> {
+    let mut taken = 0;
+    for (key, row) in rows.rows(FUNCTIONS, scope(context).as_ref(), usize::MAX)? {
+        let reserved = decode::<Function>(FUNCTIONS, &row)?.reserved;
+        taken += match (reserved, FunctionKey::of_key(&key)) {
+            (Some(reserved), _) => reserved,
+            (None, Some(function)) => provisioned::sum(rows, &function)?,
+            (None, None) => 0,
+        };
+    }
+    Ok(taken)
+}
 
-/// What all functions of an account and region reserve together.
-pub(super) fn reserved_in_all(rows: &impl Rows, context: &Context) -> Result<u32, StoreError> {
-    let rows = rows.rows(FUNCTIONS, scope(context).as_ref(), usize::MAX)?;
-    rows.iter().map(|(_, row)| Ok(decode::<Function>(FUNCTIONS, row)?.reserved.unwrap_or(0))).sum()
+/// Has the gates heed what has been set of a function.
+pub(super) fn changed(
+    lambda: &Lambda,
+    context: &Context,
+    function: &FunctionKey,
+) -> Result<(), ServiceError> {
+    let running = lambda.running()?;
+    let taken = taken_in_all(&context.store().read().map_err(Fault::from)?, context).map_err(Fault::from)?;
+    running.gates.set_taken(&context.account, &context.region, taken);
+    running.changed(function);
+    Ok(())
+}
+
+/// What is told when too little would be left for all others.
+pub(super) fn too_much(name: &str) -> ServiceError {
+    invalid(format!(
+        "Specified {name} for function decreases account's UnreservedConcurrentExecution below its minimum value of [{LEAST_UNRESERVED}]."
+    ))
 }
 
 #[derive(Deserialize)]
@@ -51,19 +75,21 @@ async fn set(
     let (key, context_) = (function.clone(), context.clone());
     let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
         let mut row = Function::find(transaction, &key)?;
-        let others = reserved_in_all(transaction, &context_)? - row.reserved.unwrap_or(0);
-        if others + reserved.unwrap_or(0) > ACCOUNT_LIMIT - LEAST_UNRESERVED {
-            return Err(invalid(format!(
-                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [{LEAST_UNRESERVED}]."
-            ))
-            .into());
+        let provisioned = provisioned::sum(transaction, &key)?;
+        let own = row.reserved.unwrap_or(provisioned);
+        let others = taken_in_all(transaction, &context_)? - own;
+        if others + reserved.unwrap_or(provisioned) > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED {
+            return Err(too_much("ReservedConcurrentExecutions").into());
+        }
+        if reserved.is_some_and(|reserved| reserved < provisioned) {
+            let message = "ReservedConcurrentExecutions can not be less than the provisioned concurrency of the function.";
+            return Err(invalid(message).into());
         }
         row.reserved = reserved;
         Ok(row.save(transaction, &key)?)
     };
     context.store().write(write).await?;
-    lambda.running()?.changed(&function);
-    Ok(())
+    changed(lambda, context, &function)
 }
 
 /// `GetFunctionConcurrency`

@@ -73,6 +73,7 @@ pub(super) async fn update_code(
             modified: now,
             ..latest
         };
+        latest.check_size(transaction)?;
         latest.save(transaction, &key)?;
         if input.publish {
             return Ok(versions::publish_latest(transaction, &key, None, &ids, now)?.tell_itself(&key));
@@ -114,6 +115,7 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) ->
             latest.generation = ids.uuid();
         }
         latest = Version { settings, revision_id: ids.uuid(), modified: now, ..latest };
+        latest.check_size(transaction)?;
         latest.save(transaction, &key)?;
         Ok(latest.tell_itself(&key))
     };

@@ -4,7 +4,7 @@ use aloft_engine::ServiceError;
 use serde_json::Value;
 
 /// Most of Lambda's errors say whose mistake it was.
-fn user(code: &str, status: u16, message: impl Into<String>) -> ServiceError {
+pub(super) fn user(code: &str, status: u16, message: impl Into<String>) -> ServiceError {
     ServiceError::new(code, status, message).with_field("Type", "User")
 }
 

@@ -171,6 +171,7 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
         cause: event.cause.clone(),
         iterator_age: None,
         wait: Some(PATIENCE),
+        stream: None,
     };
     let outcome: Outcome = match invoke::run(running, context, &event.name, &target, call).await {
         Ok(outcome) => outcome,

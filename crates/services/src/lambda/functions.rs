@@ -2,9 +2,10 @@
 
 use super::errors::{self, conflict, invalid, refuse};
 use super::name::{FunctionKey, LATEST, Name};
+use super::provisioned::PROVISIONED;
 use super::rows::{ALIASES, Alias, EVENT_INVOKE, FUNCTIONS, Function, POLICIES, VERSIONS, Version};
 use super::settings::{Changes, NOT_BUILT};
-use super::{Lambda, code, concurrency, credentials, urls, versions};
+use super::{Lambda, code, concurrency, credentials, limits, urls, versions};
 use crate::page;
 use crate::storage::{Fault, decode};
 use aloft_engine::{Context, ServiceError};
@@ -70,8 +71,10 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
             generation: ids.uuid(),
             modified: now,
         };
+        latest.check_size(transaction)?;
         latest.save(transaction, &key)?;
-        Function { tags: input.tags, reserved: None, last_version: 0 }.save(transaction, &key)?;
+        Function { tags: input.tags, reserved: None, last_version: 0, may_recur: false }
+            .save(transaction, &key)?;
         if input.publish {
             let published = versions::publish_latest(transaction, &key, None, &ids, now)?;
             return Ok(published.tell_itself(&key));
@@ -138,12 +141,6 @@ pub(super) async fn get_code_signing(_: &Lambda, context: &Context, input: Named
     Ok(json!({ "FunctionName": name.function.name }))
 }
 
-/// `GetFunctionRecursionConfig`
-pub(super) async fn get_recursion(_: &Lambda, context: &Context, input: Named) -> Result<Value, Fault> {
-    Function::find(&context.store().read()?, &input.name(context)?.function)?;
-    Ok(json!({ "RecursiveLoop": "Allow" }))
-}
-
 /// `GetRuntimeManagementConfig`
 pub(super) async fn get_runtime_management(
     _: &Lambda,
@@ -205,7 +202,10 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> 
                 let message = "$LATEST version cannot be deleted without deleting the function.";
                 return Err(invalid(message).into());
             }
-            Some(text) => vec![one_version(transaction, function, text)?],
+            Some(text) => {
+                transaction.delete(PROVISIONED, function.key().text(text));
+                vec![one_version(transaction, function, text)?]
+            }
         };
         for version in &gone {
             transaction.delete(VERSIONS, Version::key(function, version.number));
@@ -216,7 +216,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> 
         }
         if named.qualifier.is_none() {
             transaction.delete(FUNCTIONS, function.key());
-            for keyspace in [ALIASES, EVENT_INVOKE, POLICIES] {
+            for keyspace in [ALIASES, EVENT_INVOKE, POLICIES, PROVISIONED] {
                 transaction.delete_prefix(keyspace, function.key())?;
             }
             urls::forget(transaction, function)?;
@@ -225,7 +225,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> 
     };
     context.store().write(write).await?;
     let running = lambda.running()?;
-    running.changed(&name.function);
+    concurrency::changed(lambda, context, &name.function)?;
     running.workers.retire(&name.function.account, &name.function.region, &name.function.name);
     Ok(())
 }
@@ -252,14 +252,14 @@ fn one_version(transaction: &Transaction<'_>, function: &FunctionKey, text: &str
 pub(super) async fn account_settings(_: &Lambda, context: &Context, _: Value) -> Result<Value, Fault> {
     let snapshot = context.store().read()?;
     let functions = snapshot.scan(FUNCTIONS, scope(context), usize::MAX)?.len();
-    let reserved = concurrency::reserved_in_all(&snapshot, context)?;
+    let taken = concurrency::taken_in_all(&snapshot, context)?;
     Ok(json!({
         "AccountLimit": {
-            "TotalCodeSize": code::TOTAL_LIMIT,
-            "CodeSizeUnzipped": 262_144_000,
-            "CodeSizeZipped": 52_428_800,
-            "ConcurrentExecutions": concurrency::ACCOUNT_LIMIT,
-            "UnreservedConcurrentExecutions": concurrency::ACCOUNT_LIMIT - reserved,
+            "TotalCodeSize": limits::CODE_STORAGE,
+            "CodeSizeUnzipped": limits::UNZIPPED,
+            "CodeSizeZipped": limits::ZIPPED,
+            "ConcurrentExecutions": limits::ACCOUNT_CONCURRENCY,
+            "UnreservedConcurrentExecutions": limits::ACCOUNT_CONCURRENCY.saturating_sub(taken),
         },
         "AccountUsage": { "TotalCodeSize": code::total(&snapshot)?, "FunctionCount": functions },
     }))

@@ -4,10 +4,10 @@ use super::errors::{self, invalid, too_large};
 use super::name::Name;
 use super::running::Running;
 use super::targets::Target;
-use super::{Lambda, events};
+use super::{Lambda, events, limits, recursion};
 use aloft_engine::metering::{self, Ending, Verdict};
 use aloft_engine::{Body, Context, Principal, Reply, ServiceError, WithBody};
-use aloft_worker::{FunctionError, Invocation, InvokeError, Outcome};
+use aloft_worker::{FunctionError, Invocation, InvokeError, Outcome, ResponseStream};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -18,18 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The most bytes of an event, when the caller waits for the answer.
-const SYNCHRONOUS_LIMIT: usize = 6 * 1024 * 1024;
-/// The most bytes of an event, when he does not.
-const ASYNCHRONOUS_LIMIT: usize = 1024 * 1024;
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Invoke {
     function_name: String,
     qualifier: Option<String>,
-    invocation_type: Option<String>,
-    log_type: Option<String>,
+    pub invocation_type: Option<String>,
+    pub log_type: Option<String>,
     client_context: Option<String>,
     durable_execution_name: Option<String>,
     tenant_id: Option<String>,
@@ -49,6 +44,15 @@ pub(super) struct Call {
     pub iterator_age: Option<Duration>,
     /// How long it may wait until there is room for it; not at all when a caller waits for the answer.
     pub wait: Option<Duration>,
+    /// Where the answer goes while it is written, if somebody reads it so.
+    pub stream: Option<ResponseStream>,
+}
+
+/// What is invoked, and with what.
+pub(super) struct Prepared {
+    pub name: Name,
+    pub target: Arc<Target>,
+    pub call: Call,
 }
 
 impl Call {
@@ -67,16 +71,24 @@ impl Call {
             },
             iterator_age: None,
             wait: None,
+            stream: None,
         }
     }
 }
 
 /// The trace that the context belongs to, or a new one.
 fn trace_of(context: &Context) -> String {
-    context.trace_id.clone().unwrap_or_else(|| {
-        let (seconds, ids) = (context.now().seconds(), context.ids());
-        format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", ids.hex(24), ids.hex(16))
-    })
+    match (&context.trace_id, &context.principal) {
+        // What comes over a bus begins a chain of its own.
+        (Some(trace), Principal::Service(name)) if name == "events.amazonaws.com" => {
+            recursion::without(trace)
+        }
+        (Some(trace), _) => trace.clone(),
+        (None, _) => {
+            let (seconds, ids) = (context.now().seconds(), context.ids());
+            format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", ids.hex(24), ids.hex(16))
+        }
+    }
 }
 
 /// `Invoke`
@@ -87,12 +99,33 @@ pub(super) async fn invoke(
 ) -> Result<Reply, ServiceError> {
     let WithBody { params, body } = input;
     let running = lambda.running()?;
-    let name = Name::parse(context, &params.function_name, params.qualifier.as_deref())?;
     if params.durable_execution_name.is_some() || params.tenant_id.is_some() {
         return Err(invalid("The local cloud has built neither durable executions nor tenants."));
     }
     let kind = params.invocation_type.as_deref().unwrap_or("RequestResponse");
-    let limit = if kind == "Event" { ASYNCHRONOUS_LIMIT } else { SYNCHRONOUS_LIMIT };
+    let limit = if kind == "Event" { limits::ASYNCHRONOUS_PAYLOAD } else { limits::SYNCHRONOUS_PAYLOAD };
+    let Prepared { name, target, call } = prepare(running, context, &params, body, limit).await?;
+    let request_id = call.request_id.clone();
+    let reply = match kind {
+        "DryRun" => Reply::new(json!({ "StatusCode": 204 })),
+        "Event" => {
+            events::accept(running, context, &name, call).await?;
+            Reply::new(json!({ "StatusCode": 202 })).with_body(Body::default())
+        }
+        _ => answer(run(running, context, &name, &target, call).await?, &target, params.log_type.as_deref()),
+    };
+    Ok(with_request_id(reply, &request_id))
+}
+
+/// Checks what is asked for and finds the function.
+pub(super) async fn prepare(
+    running: &Arc<Running>,
+    context: &Context,
+    params: &Invoke,
+    body: Bytes,
+    limit: usize,
+) -> Result<Prepared, ServiceError> {
+    let name = Name::parse(context, &params.function_name, params.qualifier.as_deref())?;
     if body.len() > limit {
         return Err(too_large(limit, "InvokeFunction"));
     }
@@ -104,16 +137,7 @@ pub(super) async fn invoke(
     let target = running.targets.find(running, context, &name).await?;
     let mut call = Call::new(context, payload);
     call.client_context = params.client_context.as_deref().map(decode_client_context).transpose()?;
-    let request_id = call.request_id.clone();
-    let reply = match kind {
-        "DryRun" => Reply::new(json!({ "StatusCode": 204 })),
-        "Event" => {
-            events::accept(running, context, &name, call).await?;
-            Reply::new(json!({ "StatusCode": 202 })).with_body(Body::default())
-        }
-        _ => answer(run(running, context, &name, &target, call).await?, &target, params.log_type.as_deref()),
-    };
-    Ok(with_request_id(reply, &request_id))
+    Ok(Prepared { name, target, call })
 }
 
 fn decode_client_context(encoded: &str) -> Result<String, ServiceError> {
@@ -142,11 +166,20 @@ fn answer(outcome: Outcome, target: &Target, log_type: Option<&str>) -> Reply {
 }
 
 /// The request's id that callers see is that of the invocation.
-fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
+pub(super) fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
     if let Ok(value) = HeaderValue::from_str(request_id) {
         reply.headers.insert("x-amzn-requestid", value);
     }
     reply
+}
+
+/// The trace that goes on with this invocation; refused when the function is in a loop.
+fn chained(call: &Call, target: &Target) -> Result<String, ServiceError> {
+    match &target.mark {
+        Some(mark) if recursion::is_loop(&call.trace_id, mark) => Err(recursion::refused()),
+        Some(mark) => Ok(recursion::counted(&call.trace_id, mark)),
+        None => Ok(call.trace_id.clone()),
+    }
 }
 
 /// Runs one invocation to its end and writes it into the ledger.
@@ -157,6 +190,7 @@ pub(super) async fn run(
     target: &Arc<Target>,
     call: Call,
 ) -> Result<Outcome, ServiceError> {
+    let trace_id = chained(&call, target)?;
     let metering = context.engine.metering();
     let begins = metered(context, name, target, &call);
     if target.reserved == Some(0) {
@@ -178,7 +212,7 @@ pub(super) async fn run(
             running.workers.retire(&target.spec.account, &target.spec.region, &target.spec.name);
         }
     }
-    let Call { request_id, payload, client_context, trace_id, .. } = call;
+    let Call { request_id, payload, client_context, stream, .. } = call;
     let invocation = Invocation {
         request_id,
         function_arn: name.arn(),
@@ -186,6 +220,7 @@ pub(super) async fn run(
         client_context,
         cognito_identity: None,
         trace_id,
+        stream,
     };
     let begun = metering.begin(metering::Invocation { at: context.now(), ..begins });
     let ended = move |result: &Result<Outcome, InvokeError>| {

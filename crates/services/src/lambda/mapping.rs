@@ -22,7 +22,6 @@ pub(super) const NOT_BUILT: &[&str] = &[
     "SelfManagedEventSource",
     "SelfManagedKafkaEventSourceConfig",
     "SourceAccessConfigurations",
-    "StartingPositionTimestamp",
     "Topics",
 ];
 
@@ -34,6 +33,7 @@ const STREAMS_ONLY: &[&str] = &[
     "MaximumRetryAttempts",
     "ParallelizationFactor",
     "StartingPosition",
+    "StartingPositionTimestamp",
     "TumblingWindowInSeconds",
 ];
 
@@ -62,14 +62,20 @@ pub(super) struct Mapping {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StreamSettings {
     pub starting_position: String,
+    /// When it is `AT_TIMESTAMP`.
+    #[serde(default)]
+    pub starting_time: Option<Timestamp>,
     pub bisect: bool,
     /// How old a record may become; for ever when absent.
     pub age_seconds: Option<u64>,
     /// How often a batch that failed is tried again; for ever when absent.
     pub retries: Option<u32>,
     pub on_failure: Option<String>,
-    /// Kept and told: the one shard of a local stream is read in order.
+    /// How many batches of a shard run at once, each with keys of its own.
     pub parallelization: u64,
+    /// How long a tumbling window is; 0 for none.
+    #[serde(default)]
+    pub tumbling_seconds: u64,
 }
 
 impl Default for StreamSettings {
@@ -77,11 +83,13 @@ impl Default for StreamSettings {
         let starting_position = "LATEST".to_owned();
         Self {
             starting_position,
+            starting_time: None,
             bisect: false,
             age_seconds: None,
             retries: None,
             on_failure: None,
             parallelization: 1,
+            tumbling_seconds: 0,
         }
     }
 }
@@ -107,6 +115,11 @@ impl Mapping {
 
     pub fn key(&self) -> Key {
         key([self.account.as_str(), self.region.as_str(), &self.id])
+    }
+
+    /// How many batches of one shard run at once.
+    pub fn lanes(&self) -> u64 {
+        self.stream.as_ref().map_or(1, |stream| stream.parallelization.max(1))
     }
 
     pub fn reports_failures(&self) -> bool {
@@ -147,7 +160,10 @@ impl Mapping {
             told["MaximumRecordAgeInSeconds"] = stream.age_seconds.map_or(json!(-1), |age| json!(age));
             told["MaximumRetryAttempts"] = stream.retries.map_or(json!(-1), |retries| json!(retries));
             told["ParallelizationFactor"] = stream.parallelization.into();
-            told["TumblingWindowInSeconds"] = 0.into();
+            told["TumblingWindowInSeconds"] = stream.tumbling_seconds.into();
+            if let Some(time) = stream.starting_time {
+                told["StartingPositionTimestamp"] = time.as_seconds_f64().into();
+            }
             told["DestinationConfig"] = json!({ "OnFailure": {} });
             if let Some(arn) = &stream.on_failure {
                 told["DestinationConfig"]["OnFailure"]["Destination"] = arn.clone().into();
@@ -172,6 +188,7 @@ pub(super) struct Put {
     scaling_config: Option<Scaling>,
     function_response_types: Option<Vec<String>>,
     starting_position: Option<String>,
+    starting_position_timestamp: Option<f64>,
     bisect_batch_on_function_error: Option<bool>,
     maximum_record_age_in_seconds: Option<i64>,
     maximum_retry_attempts: Option<i64>,
@@ -233,12 +250,12 @@ impl Put {
         if let Some(types) = self.function_response_types {
             mapping.response_types = types;
         }
-        if self.tumbling_window_in_seconds.is_some_and(|seconds| seconds > 0) {
-            return Err(invalid("The local cloud has not built the parameter TumblingWindowInSeconds."));
-        }
         if let Some(stream) = &mut mapping.stream {
             stream.starting_position =
                 self.starting_position.unwrap_or_else(|| stream.starting_position.clone());
+            stream.starting_time =
+                self.starting_position_timestamp.map(Timestamp::from_seconds_f64).or(stream.starting_time);
+            stream.tumbling_seconds = self.tumbling_window_in_seconds.unwrap_or(stream.tumbling_seconds);
             stream.bisect = self.bisect_batch_on_function_error.unwrap_or(stream.bisect);
             stream.parallelization = self.parallelization_factor.unwrap_or(stream.parallelization);
             // -1 is for ever.
@@ -283,6 +300,17 @@ impl Mapping {
         for filter in &self.filters {
             Pattern::parse_text(filter)
                 .map_err(|error| invalid(format!("Invalid filter pattern definition. {error}")))?;
+        }
+        if let Some(stream) = &self.stream {
+            let is_timed = stream.starting_position == "AT_TIMESTAMP";
+            if is_timed != stream.starting_time.is_some() {
+                return Err(invalid(
+                    "StartingPositionTimestamp must be set if and only if StartingPosition is AT_TIMESTAMP.",
+                ));
+            }
+            if is_timed && !self.source.contains(":kinesis:") {
+                return Err(invalid("Unsupported starting position for event source type: AT_TIMESTAMP"));
+            }
         }
         if let Some(StreamSettings { on_failure: Some(arn), .. }) = &self.stream {
             check_target(arn, &["sns", "sqs"])?;

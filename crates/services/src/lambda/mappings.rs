@@ -1,11 +1,13 @@
 //! The operations of event source mappings: which queue's messages or which stream's records a function gets.
 
+use super::Lambda;
 use super::errors::{conflict, invalid, nothing_there, refuse};
 use super::functions::{read, scope, with_marker};
 use super::mapping::{MAPPINGS, Mapping, NOT_BUILT, Put, StreamSettings, check_members_for_queue};
 use super::name::Name;
 use super::rows::Version;
-use super::{Lambda, stream_poller};
+use super::stream_rows::{self, Beginning};
+use super::stream_source::Source;
 use crate::page;
 use crate::storage::{Fault, decode};
 use aloft_base::Arn;
@@ -27,9 +29,8 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
             check_members_for_queue(&params)?;
             check_queue(context, &arn, &mapping.function).await?;
         }
-        "dynamodb" if arn.resource.contains("/stream/") => {
-            let position = params["StartingPosition"].as_str();
-            if !position.is_some_and(|it| it == "LATEST" || it == "TRIM_HORIZON") {
+        "dynamodb" | "kinesis" if Source::of(&mapping.source, "").is_some() => {
+            if params["StartingPosition"].as_str().is_none() {
                 return Err(invalid(
                     "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
                 ));
@@ -39,15 +40,15 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
         }
         other => {
             return Err(invalid(format!(
-                "The local cloud has event source mappings for SQS queues and DynamoDB streams, not for {other}: {}",
+                "The local cloud has event source mappings for SQS queues, DynamoDB streams and Kinesis streams, not for {other}: {}",
                 mapping.source
             )));
         }
     }
     input.apply(&mut mapping)?;
-    let position = match &mapping.stream {
-        Some(stream) => Some(stream_poller::begin(context, &mapping.source, stream).await?),
-        None => None,
+    let beginning = match (&mapping.stream, Source::of(&mapping.source, "")) {
+        (Some(stream), Some(source)) => stream_rows::begin(context, &source, stream).await?,
+        _ => Beginning::new(),
     };
     let (new, scope) = (mapping.clone(), scope(context));
     let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
@@ -62,9 +63,7 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
                 .into());
             }
         }
-        if let Some(position) = position {
-            position.save(transaction, &new.id)?;
-        }
+        stream_rows::save(transaction, &new, &beginning)?;
         Ok(transaction.put_json(MAPPINGS, new.key(), &new)?)
     };
     context.store().write(write).await?;
@@ -111,8 +110,12 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) ->
             Version::named(transaction, &function)?;
             mapping.function = function;
         }
+        let lanes = mapping.lanes();
         input.apply(&mut mapping)?;
         mapping.modified = now;
+        if mapping.lanes() != lanes {
+            stream_rows::spread(transaction, &mapping)?;
+        }
         transaction.put_json(MAPPINGS, &place, &mapping)?;
         Ok(mapping)
     };
@@ -141,7 +144,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Which) -> 
     let write = move |transaction: &mut Transaction<'_>| -> Result<Mapping, Fault> {
         let mapping: Mapping = transaction.get_json(MAPPINGS, &place)?.ok_or_else(nothing_there)?;
         transaction.delete(MAPPINGS, &place);
-        stream_poller::Position::forget(transaction, &mapping.id);
+        stream_rows::forget(transaction, &mapping.id)?;
         Ok(mapping)
     };
     let mapping = context.store().write(write).await?;

@@ -1,8 +1,7 @@
 //! Lambda: functions with their versions and aliases, invocations, event source mappings, layers, function URLs.
 //!
-//! Not here: container images, provisioned concurrency, code signing, response streaming, durable functions; what asks for
-//! one of them is refused. Kept and returned, but without effect: VPC settings, tracing, architectures, SnapStart, and the
-//! JSON log format (lines come as text). Who may invoke (resource policies) is kept, and judged elsewhere.
+//! Not here: container images, code signing, durable functions; what asks for one of them is refused. Kept and returned,
+//! but without effect: VPC settings, tracing, architectures, SnapStart, and the JSON log format (lines come as text). Who may invoke (resource policies) is kept, and judged elsewhere.
 //! Keeps true: an asynchronous event that was accepted is a row until it has been dealt with, whatever crashes; the
 //! synchronous path waits for no write.
 
@@ -21,25 +20,36 @@ mod functions;
 mod gates;
 mod invoke;
 mod layers;
+mod limits;
 mod mapping;
 mod mappings;
 mod name;
 mod policy;
 mod poller;
+mod provisioned;
 mod queue_batch;
 mod queue_poller;
+mod queue_scale;
+mod recursion;
 mod rows;
 mod running;
 mod settings;
 mod sink;
+mod stream_batch;
+mod stream_lane;
 mod stream_poller;
+mod stream_rows;
+mod stream_source;
+mod streaming;
 mod tags;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod url_http;
+mod url_stream;
 mod urls;
 mod versions;
+mod waiting;
 mod zip;
 
 use aloft_engine::timers::Timer;
@@ -70,6 +80,7 @@ aloft_engine::operations! { Lambda;
     DeleteFunctionEventInvokeConfig => event_invoke::delete,
     DeleteFunctionUrlConfig => urls::delete,
     DeleteLayerVersion => layers::delete,
+    DeleteProvisionedConcurrencyConfig => provisioned::delete,
     GetAccountSettings => functions::account_settings,
     GetAlias => aliases::get,
     GetEventSourceMapping => mappings::get,
@@ -78,14 +89,16 @@ aloft_engine::operations! { Lambda;
     GetFunctionConcurrency => concurrency::get,
     GetFunctionConfiguration => functions::get_configuration,
     GetFunctionEventInvokeConfig => event_invoke::get,
-    GetFunctionRecursionConfig => functions::get_recursion,
+    GetFunctionRecursionConfig => recursion::get,
     GetFunctionUrlConfig => urls::get,
     GetLayerVersion => layers::get,
     GetLayerVersionByArn => layers::get_by_arn,
     GetLayerVersionPolicy => layers::get_policy,
     GetPolicy => policy::get,
+    GetProvisionedConcurrencyConfig => provisioned::get,
     GetRuntimeManagementConfig => functions::get_runtime_management,
     Invoke => invoke::invoke,
+    InvokeWithResponseStream => streaming::invoke_with_stream,
     ListAliases => aliases::list,
     ListEventSourceMappings => mappings::list,
     ListFunctionEventInvokeConfigs => event_invoke::list,
@@ -93,12 +106,15 @@ aloft_engine::operations! { Lambda;
     ListFunctions => functions::list,
     ListLayerVersions => layers::list_versions,
     ListLayers => layers::list,
+    ListProvisionedConcurrencyConfigs => provisioned::list,
     ListTags => tags::list,
     ListVersionsByFunction => versions::list,
     PublishLayerVersion => layers::publish,
     PublishVersion => versions::publish,
     PutFunctionConcurrency => concurrency::put,
     PutFunctionEventInvokeConfig => event_invoke::put,
+    PutFunctionRecursionConfig => recursion::put,
+    PutProvisionedConcurrencyConfig => provisioned::put,
     RemoveLayerVersionPermission => layers::remove_permission,
     RemovePermission => policy::remove,
     TagResource => tags::tag,

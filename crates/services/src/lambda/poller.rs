@@ -2,9 +2,11 @@
 
 use super::mapping::{MAPPINGS, Mapping};
 use super::queue_poller::Poller;
+use super::rows::Version;
 use super::running::Running;
 use super::stream_poller::StreamPoller;
-use crate::storage::decode;
+use super::stream_source::Source;
+use crate::storage::{Fault, decode};
 use aloft_base::Arn;
 use aloft_engine::{Context, Engine};
 use aloft_store::StoreError;
@@ -40,8 +42,11 @@ impl Pollers {
         self.lock().insert(mapping.id.clone(), sender);
         let context = Context::service(engine, "lambda", mapping.account.clone(), mapping.region.clone())
             .within(&source);
-        if mapping.stream.is_some() {
-            engine.spawn(StreamPoller::new(context, running, mapping).work(stop));
+        let name = &mapping.function;
+        let role = engine.store().read().map_err(Fault::from).and_then(|it| Version::named(&it, name));
+        let role = role.map(|version| version.settings.role).unwrap_or_default();
+        if let Some(source) = Source::of(&mapping.source, &role) {
+            engine.spawn(StreamPoller::new(context, running, mapping, source).work(stop));
         } else {
             engine.spawn(Arc::new(Poller::new(context, running, mapping)).work(stop));
         }

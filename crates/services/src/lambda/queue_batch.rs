@@ -1,5 +1,7 @@
 //! Messages of a queue as the event that a function gets, and which of them its answer calls done.
 
+use super::limits::SYNCHRONOUS_PAYLOAD;
+use super::recursion;
 use aloft_lang::pattern::Pattern;
 use aloft_worker::Outcome;
 use base64::Engine;
@@ -7,8 +9,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// The most bytes of one event.
-const LIMIT: usize = 6 * 1024 * 1024;
 /// What an event has around its records.
 const AROUND: usize = 64;
 
@@ -40,6 +40,11 @@ impl Message {
         record["eventSourceARN"] = source.into();
         record["awsRegion"] = region.into();
         Self { id: text("MessageId"), receipt: text("ReceiptHandle"), record }
+    }
+
+    /// The trace that it was sent in.
+    pub fn trace(&self) -> Option<&str> {
+        self.record["attributes"]["AWSTraceHeader"].as_str()
     }
 
     /// Whether it matches one of the patterns, if there are any. A body that is JSON is matched as such.
@@ -77,7 +82,7 @@ pub(super) fn events(messages: Vec<Message>) -> Vec<(Vec<Message>, Vec<u8>)> {
     for message in messages {
         let record = message.record.to_string();
         match events.last_mut() {
-            Some((batch, payload)) if payload.len() + record.len() + AROUND <= LIMIT => {
+            Some((batch, payload)) if payload.len() + record.len() + AROUND <= SYNCHRONOUS_PAYLOAD => {
                 payload.push(b',');
                 payload.extend(record.as_bytes());
                 batch.push(message);
@@ -89,6 +94,12 @@ pub(super) fn events(messages: Vec<Message>) -> Vec<(Vec<Message>, Vec<u8>)> {
         payload.extend(b"]}");
     }
     events
+}
+
+/// The trace of a batch: that in which the function has been invoked most often, so that no loop is overlooked.
+pub(super) fn trace(batch: &[Message], mark: Option<&str>) -> Option<String> {
+    let count = |trace: &&str| mark.map_or(0, |mark| recursion::count(trace, mark));
+    batch.iter().rev().filter_map(Message::trace).max_by_key(count).map(str::to_owned)
 }
 
 /// The messages that an outcome calls done. An answer that names failures wrongly makes all of them fail, as on AWS.

@@ -6,24 +6,26 @@
 use super::invoke::{self, Call};
 use super::mapping::Mapping;
 use super::queue_batch::{self, Message};
+use super::queue_scale::{Permit, Scale};
 use super::running::Running;
+use super::targets::Target;
 use crate::target::queue_url;
 use aloft_engine::{Context, ServiceError};
 use aloft_lang::pattern::Pattern;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How many batches of one mapping run at once, unless it says otherwise.
-const AT_ONCE: usize = 8;
 /// How long a poll waits for messages, in seconds.
 const POLL: u64 = 20;
 /// How long a mapping rests after a poll that failed, such as for a queue that is gone.
 const REST: Duration = Duration::from_secs(5);
 /// How long a batch waits for room in the function.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it rests between two tries when the cloud has no room.
+const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) struct Poller {
     context: Context,
@@ -31,6 +33,7 @@ pub(super) struct Poller {
     mapping: Mapping,
     url: String,
     filters: Vec<Pattern>,
+    is_fifo: bool,
 }
 
 impl Poller {
@@ -40,18 +43,19 @@ impl Poller {
             url: queue_url(&context, &mapping.source),
             context,
             running: running.clone(),
-            mapping: mapping.clone(),
             filters: mapping.patterns(),
+            is_fifo: mapping.source.ends_with(".fifo"),
+            mapping: mapping.clone(),
         }
     }
 
     /// Polls until the mapping or the cloud stops.
     pub async fn work(self: Arc<Self>, mut stop: watch::Receiver<()>) {
-        let room = Arc::new(Semaphore::new(self.mapping.most_at_once.unwrap_or(AT_ONCE)));
+        let scale = Scale::new(self.mapping.most_at_once, self.context.clock());
         let mut stopped = std::pin::pin!(self.context.engine.stopped());
         loop {
             let next = async {
-                let permit = room.clone().acquire_owned().await;
+                let permit = scale.enter().await;
                 (permit, self.receive().await)
             };
             let (permit, received) = tokio::select! {
@@ -61,13 +65,10 @@ impl Poller {
                 next = next => next,
             };
             match received {
-                Ok(messages) if messages.is_empty() => {}
+                Ok(messages) if messages.is_empty() => scale.idle(),
                 Ok(messages) => {
                     let poller = self.clone();
-                    self.context.engine.spawn(async move {
-                        poller.deliver(messages).await;
-                        drop(permit);
-                    });
+                    self.context.engine.spawn(async move { poller.deliver(messages, permit).await });
                 }
                 Err(error) => {
                     tracing::debug!(%error, mapping = self.mapping.id, "a queue could not be polled");
@@ -120,30 +121,52 @@ impl Poller {
         Ok(messages.iter().map(|it| Message::read(it, &self.mapping.source, region)).collect())
     }
 
-    async fn deliver(&self, messages: Vec<Message>) {
+    async fn deliver(&self, messages: Vec<Message>, permit: Permit) {
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.passes(&self.filters));
         self.delete(unwanted.iter()).await;
         for (batch, payload) in queue_batch::events(wanted) {
-            match self.invoke(payload).await {
-                Ok(outcome) => {
-                    let done = queue_batch::done(&outcome, &batch, self.mapping.reports_failures());
-                    self.delete(done.into_iter()).await;
-                }
+            let done = match self.invoke(&batch, payload, &permit).await {
+                Ok(outcome) => queue_batch::done(&outcome, &batch, self.mapping.reports_failures()),
                 Err(error) => {
                     tracing::warn!(%error, mapping = self.mapping.id, "a batch of messages was not delivered");
+                    Vec::new()
                 }
+            };
+            let all = done.len() == batch.len();
+            self.delete(done.into_iter()).await;
+            // What comes behind a message of its group must not overtake it.
+            if self.is_fifo && !all {
+                return;
             }
         }
     }
 
-    async fn invoke(&self, payload: Vec<u8>) -> Result<aloft_worker::Outcome, ServiceError> {
+    /// Invokes as soon as there is room, for which it waits a while.
+    async fn invoke(
+        &self,
+        batch: &[Message],
+        payload: Vec<u8>,
+        permit: &Permit,
+    ) -> Result<aloft_worker::Outcome, ServiceError> {
         let (running, name) = (&self.running, &self.mapping.function);
-        let target = running.targets.find(running, &self.context, name).await?;
+        let target: Arc<Target> = running.targets.find(running, &self.context, name).await?;
         let mut call = Call::new(&self.context, payload.into());
         call.cause.clone_from(&self.mapping.source);
-        call.wait = Some(PATIENCE);
-        invoke::run(running, &self.context, name, &target, call).await
+        if let Some(trace) = queue_batch::trace(batch, target.mark.as_deref()) {
+            call.trace_id = trace;
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            call.wait = Some(end.saturating_duration_since(Instant::now()));
+            match invoke::run(running, &self.context, name, &target, call.clone()).await {
+                Err(error) if error.status == 429 && Instant::now() + AGAIN < end => {
+                    permit.throttled();
+                    tokio::time::sleep(AGAIN).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn delete(&self, messages: impl Iterator<Item = &Message>) {

@@ -30,6 +30,9 @@ pub(super) struct Function {
     pub reserved: Option<u32>,
     /// The highest number that a version ever had.
     pub last_version: u64,
+    /// Whether it may be invoked over and over in one chain of requests.
+    #[serde(default)]
+    pub may_recur: bool,
 }
 
 /// Code in the store, by its digest.
@@ -113,6 +116,12 @@ impl Version {
             None => None,
         };
         Ok(found.ok_or_else(|| name.not_found())?)
+    }
+
+    /// Refuses code and layers that are too large together.
+    pub fn check_size(&self, rows: &impl Rows) -> Result<(), Fault> {
+        let layers = self.settings.layers.iter().map(|layer| layer.sha256.as_str());
+        super::code::check_unzipped(rows, layers.chain([self.code.sha256.as_str()]))
     }
 
     /// All versions, `$LATEST` first.

@@ -10,6 +10,7 @@ use super::name::FunctionKey;
 use super::poller::Pollers;
 use super::sink::Sink;
 use super::targets::Targets;
+use super::waiting::Waiting;
 use aloft_engine::timers::Timer;
 use aloft_engine::{Context, Engine, ServiceError, storage_failed};
 use aloft_worker::{Workers, WorkersOptions};
@@ -31,6 +32,7 @@ pub(super) struct Running {
     pub credentials: Arc<Credentials>,
     pub dispatchers: Dispatchers,
     pub pollers: Pollers,
+    pub waiting: Waiting,
 }
 
 impl Running {
@@ -61,6 +63,7 @@ impl Running {
             credentials,
             dispatchers: Dispatchers::default(),
             pollers: Pollers::default(),
+            waiting: Waiting::new(engine.clock()),
         })
     }
 
@@ -94,6 +97,7 @@ impl Running {
         }
         self.targets.forget_all();
         self.credentials.forget();
+        self.gates.forget();
         self.pollers.forget();
     }
 }

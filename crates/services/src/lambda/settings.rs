@@ -2,17 +2,13 @@
 
 use super::errors::{self, invalid};
 use super::layers;
+use super::limits;
 use super::name::FunctionKey;
 use crate::storage::{Fault, Rows};
 use aloft_engine::ServiceError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// The most bytes of environment variables, as JSON.
-const ENVIRONMENT_LIMIT: usize = 4096;
-/// The most layers.
-const LAYER_LIMIT: usize = 5;
 
 /// Names that only the runtime may set. Source: the developer guide, "Defined runtime environment variables".
 const RESERVED: &[&str] = &[
@@ -172,8 +168,8 @@ fn set<T>(place: &mut T, value: Option<T>) {
 }
 
 fn find_layers(rows: &impl Rows, arns: Vec<String>) -> Result<Vec<Layer>, Fault> {
-    if arns.len() > LAYER_LIMIT {
-        let message = format!("Cannot reference more than {LAYER_LIMIT} layers.");
+    if arns.len() > limits::LAYERS {
+        let message = format!("Cannot reference more than {} layers.", limits::LAYERS);
         return Err(invalid(message).into());
     }
     let mut found: Vec<Layer> = Vec::new();
@@ -295,7 +291,7 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Servi
         )));
     }
     let measured = serde_json::to_string(environment).unwrap_or_default();
-    if measured.len() > ENVIRONMENT_LIMIT {
+    if measured.len() > limits::ENVIRONMENT {
         return Err(invalid(format!("{why} exceeded the 4KB limit. String measured: {measured}")));
     }
     for name in environment.keys() {

@@ -2,11 +2,12 @@
 //!
 //! Keeps true: what is kept was read after the last change that was told of; a reader that a change overtakes keeps nothing.
 
-use super::code;
-use super::gates::Gate;
+use super::concurrency::taken_in_all;
+use super::gates::{Gate, Numbers};
 use super::name::{FunctionKey, LATEST, Name};
 use super::rows::{Alias, Function, Version};
 use super::running::Running;
+use super::{code, provisioned, recursion};
 use crate::storage::Fault;
 use aloft_base::Ids;
 use aloft_engine::{Context, ServiceError};
@@ -21,6 +22,8 @@ pub(super) struct Target {
     pub spec: Arc<FunctionSpec>,
     pub gate: Gate,
     pub reserved: Option<u32>,
+    /// Names the function in chains of requests; nothing when it may be part of a loop.
+    pub mark: Option<String>,
     pub dead_letter: Option<String>,
     /// `x86_64` or `arm64`: what it would be billed as.
     pub architecture: String,
@@ -91,7 +94,7 @@ impl Targets {
 }
 
 async fn look_up(running: &Running, context: &Context, name: &Name) -> Result<Choice, Fault> {
-    let (function, main, other) = {
+    let (function, numbers, main, other) = {
         let snapshot = context.store().read()?;
         let main = Version::named(&snapshot, name)?;
         let function = Function::find(&snapshot, &name.function)?;
@@ -109,12 +112,19 @@ async fn look_up(running: &Running, context: &Context, name: &Name) -> Result<Ch
             }
             None => None,
         };
-        (function, main, other)
+        let numbers = provisioned::numbers(&snapshot, &name.function, &function)?;
+        let (account, region) = (&name.function.account, &name.function.region);
+        if !running.gates.knows(account, region) {
+            let there = Context { account: account.clone(), region: region.clone(), ..context.clone() };
+            running.gates.set_taken(account, region, taken_in_all(&snapshot, &there)?);
+        }
+        (function, numbers, main, other)
     };
-    let main = target(running, context, &name.function, &function, main).await?;
+    let function = (&function, &numbers);
+    let main = target(running, context, &name.function, function, main).await?;
     let other = match other {
         Some((version, share)) => {
-            Some((target(running, context, &name.function, &function, version).await?, share))
+            Some((target(running, context, &name.function, function, version).await?, share))
         }
         None => None,
     };
@@ -125,7 +135,7 @@ async fn target(
     running: &Running,
     context: &Context,
     key: &FunctionKey,
-    function: &Function,
+    (function, numbers): (&Function, &Numbers),
     version: Version,
 ) -> Result<Arc<Target>, Fault> {
     let (store, ids) = (context.store(), context.ids());
@@ -136,6 +146,7 @@ async fn target(
         layer_directories.push(code::directory(store, &running.code, &layer.sha256, ids).await?);
     }
     let (log_group, label) = (version.settings.log_group(key), version.label());
+    let gate = running.gates.of(key, &label, numbers, context.clock());
     let settings = version.settings;
     let architecture =
         settings.others.get("Architectures").and_then(|all| all[0].as_str()).unwrap_or("x86_64");
@@ -159,8 +170,9 @@ async fn target(
     };
     Ok(Arc::new(Target {
         spec: Arc::new(spec),
-        gate: running.gates.of(key, function.reserved),
+        gate,
         reserved: function.reserved,
+        mark: (!function.may_recur).then(|| recursion::mark(key)),
         dead_letter: settings.dead_letter,
         architecture,
         credentials_until: AtomicI64::new(i64::MIN),

@@ -14,6 +14,7 @@ use crate::cloudformation::CloudFormation;
 use crate::dynamodb::DynamoDb;
 use crate::dynamodbstreams::DynamoDbStreams;
 use crate::events::Events;
+use crate::kinesis::Kinesis;
 use crate::logs::Logs;
 use crate::s3::S3;
 use crate::sns::Sns;
@@ -37,6 +38,7 @@ fn services() -> Vec<Arc<dyn Service>> {
         Arc::new(DynamoDb),
         Arc::new(DynamoDbStreams),
         Arc::new(Events),
+        Arc::new(Kinesis),
         Arc::new(Lambda::default()),
         Arc::new(Logs),
         Arc::new(S3),

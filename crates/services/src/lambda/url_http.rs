@@ -4,8 +4,9 @@
 //! `/_aws/lambda-url/<id>/`.
 
 use super::invoke::{self, Call};
+use super::streaming::{self, Begun};
 use super::urls::{self, Cors, Url};
-use super::{Lambda, code};
+use super::{Lambda, code, limits, url_stream};
 use aloft_engine::{
     Body, Context, Head, HttpRequest, HttpResponse, Principal, ServiceError, identity, storage_failed,
 };
@@ -32,7 +33,7 @@ fn id_in_host(head: &Head) -> Option<&str> {
     (!region.contains('.')).then_some(id)
 }
 
-fn message(status: StatusCode, text: &str) -> HttpResponse {
+pub(super) fn message(status: StatusCode, text: &str) -> HttpResponse {
     let mut response = HttpResponse::new(Body::Bytes(json!({ "Message": text }).to_string().into()));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
@@ -79,8 +80,9 @@ pub(super) async fn answer(lambda: &Lambda, context: &Context, request: HttpRequ
     }
     let cors = url.cors.clone();
     let mut response = match run(lambda, &context, request, path, name, &url).await {
-        Ok(outcome) if outcome.error.is_none() => respond(&outcome),
-        Ok(_) => message(StatusCode::BAD_GATEWAY, "Internal Server Error"),
+        Ok(Begun::Whole(outcome)) if outcome.error.is_none() => respond(&outcome),
+        Ok(Begun::Whole(_)) => message(StatusCode::BAD_GATEWAY, "Internal Server Error"),
+        Ok(Begun::Streamed(answer)) => url_stream::respond(answer).await,
         Err(error) if error.status == 429 => message(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded."),
         Err(error) if error.status == 413 => {
             message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
@@ -147,15 +149,19 @@ async fn run(
     path: String,
     name: super::name::Name,
     url: &Url,
-) -> Result<Outcome, ServiceError> {
+) -> Result<Begun, ServiceError> {
     let running = lambda.running()?;
     let target = running.targets.find(running, context, &name).await?;
     let event = event(context, &request, &path, url);
     let payload = event.to_string();
-    if payload.len() > 6 * 1024 * 1024 {
-        return Err(super::errors::too_large(6 * 1024 * 1024, "InvokeFunctionUrl"));
+    if payload.len() > limits::SYNCHRONOUS_PAYLOAD {
+        return Err(super::errors::too_large(limits::SYNCHRONOUS_PAYLOAD, "InvokeFunctionUrl"));
     }
-    invoke::run(running, context, &name, &target, Call::new(context, payload.into())).await
+    let call = Call::new(context, payload.into());
+    if url.is_streamed {
+        return streaming::begin(running, context, &name, &target, call).await;
+    }
+    invoke::run(running, context, &name, &target, call).await.map(Begun::Whole)
 }
 
 fn event(context: &Context, request: &HttpRequest, path: &str, url: &Url) -> Value {
@@ -275,8 +281,13 @@ fn respond(outcome: &Outcome) -> HttpResponse {
     };
     let mut response = HttpResponse::new(Body::Bytes(body.into()));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, json_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, json_type);
+    add_own(response.headers_mut(), &answer);
+    response
+}
+
+/// The headers and cookies that an answer names.
+pub(super) fn add_own(headers: &mut HeaderMap, answer: &Value) {
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&text))
@@ -292,7 +303,6 @@ fn respond(outcome: &Outcome) -> HttpResponse {
             headers.append(header::SET_COOKIE, value);
         }
     }
-    response
 }
 
 /// The headers that let a browser's page of another origin in.

@@ -18,12 +18,17 @@ const URLS: Keyspace = "lambda.urls";
 /// Names by the identifier in the URL.
 const IDS: Keyspace = "lambda.url-ids";
 
+/// The mode in which answers are passed on while they are written.
+const STREAMED: &str = "RESPONSE_STREAM";
+
 /// A function URL.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Url {
     pub id: String,
     pub auth_type: String,
     pub cors: Option<Cors>,
+    #[serde(default)]
+    pub is_streamed: bool,
     created: Timestamp,
     modified: Timestamp,
 }
@@ -49,7 +54,7 @@ impl Url {
             "AuthType": self.auth_type,
             "CreationTime": self.created.iso8601(),
             "LastModifiedTime": self.modified.iso8601(),
-            "InvokeMode": "BUFFERED",
+            "InvokeMode": if self.is_streamed { STREAMED } else { "BUFFERED" },
         });
         if let Some(cors) = &self.cors {
             told["Cors"] = json!(cors);
@@ -92,9 +97,6 @@ pub(super) struct Put {
 
 impl Put {
     fn name(&self, context: &Context) -> Result<Name, ServiceError> {
-        if self.invoke_mode.as_deref() == Some("RESPONSE_STREAM") {
-            return Err(invalid("The local cloud has not built the invoke mode RESPONSE_STREAM."));
-        }
         let name = Name::parse(context, &self.function_name, self.qualifier.as_deref())?;
         let is_version = |text: &str| text.starts_with('$') || text.bytes().all(|it| it.is_ascii_digit());
         match &name.qualifier {
@@ -114,6 +116,7 @@ pub(super) async fn create(_: &Lambda, context: &Context, input: Put) -> Result<
         id: context.ids().lower(32),
         auth_type: input.auth_type.unwrap_or_else(|| "NONE".to_owned()),
         cors: input.cors,
+        is_streamed: input.invoke_mode.as_deref() == Some(STREAMED),
         created: now,
         modified: now,
     };
@@ -143,6 +146,9 @@ pub(super) async fn update(_: &Lambda, context: &Context, input: Put) -> Result<
             url.auth_type = auth_type;
         }
         url.cors = input.cors.or(url.cors);
+        if let Some(mode) = input.invoke_mode {
+            url.is_streamed = mode == STREAMED;
+        }
         url.modified = now;
         transaction.put_json(URLS, Url::key(&name), &url)?;
         Ok(url.tell(&context_, &name))

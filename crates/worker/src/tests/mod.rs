@@ -8,6 +8,7 @@ mod failures;
 mod network;
 mod pool;
 mod runtime_api;
+mod streaming;
 mod surroundings;
 
 use crate::{
@@ -72,6 +73,7 @@ fn event(payload: &str) -> Invocation {
         client_context: None,
         cognito_identity: None,
         trace_id: "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0".to_owned(),
+        stream: None,
     }
 }
 

@@ -54,6 +54,9 @@ impl ResourceHandler for FunctionHandler {
             other => drop(other?),
         }
         reserve(context, &name, properties).await?;
+        if properties.get("RecursiveLoop").is_some() {
+            recur(context, &name, properties).await?;
+        }
         Ok(described(context, &name))
     }
 
@@ -86,6 +89,9 @@ impl ResourceHandler for FunctionHandler {
         }
         if differs(old, new, &["ReservedConcurrentExecutions"]) {
             reserve(context, physical_id, new).await?;
+        }
+        if differs(old, new, &["RecursiveLoop"]) {
+            recur(context, physical_id, new).await?;
         }
         let arn = context.arn("lambda", format!("function:{physical_id}")).to_string();
         let (before, after) = (properties::tags(resource, old), properties::tags(resource, new));
@@ -171,6 +177,12 @@ fn code(properties: &Value) -> Result<Value, ServiceError> {
     };
     let files = [(file, text.as_bytes()), (module.0, module.1.as_bytes())];
     Ok(json!({ "ZipFile": BASE64.encode(zip::stored(&files)) }))
+}
+
+async fn recur(context: &Context, name: &str, properties: &Value) -> Result<(), ServiceError> {
+    let wanted = properties::text(properties, "RecursiveLoop").unwrap_or_else(|| "Terminate".to_owned());
+    let input = json!({ "FunctionName": name, "RecursiveLoop": wanted });
+    context.call("lambda", "PutFunctionRecursionConfig", input).await.map(drop)
 }
 
 async fn reserve(context: &Context, name: &str, properties: &Value) -> Result<(), ServiceError> {

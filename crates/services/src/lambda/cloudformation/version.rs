@@ -12,13 +12,11 @@ pub(super) struct VersionHandler;
 #[async_trait]
 impl ResourceHandler for VersionHandler {
     async fn create(&self, resource: &ResourceContext, properties: &Value) -> Result<Resource, ServiceError> {
-        if properties.get("ProvisionedConcurrencyConfig").is_some() {
-            return Err(ServiceError::validation("The local cloud has not built provisioned concurrency."));
-        }
         let input = only(properties, &["CodeSha256", "Description", "FunctionName"]);
         let answer = resource.context.call("lambda", "PublishVersion", input.into()).await?;
         let arn = answer["FunctionArn"].as_str().unwrap_or_default();
         let version = answer["Version"].as_str().unwrap_or_default();
+        provision(&resource.context, arn, properties).await?;
         let attributes = properties::attributes([("FunctionArn", arn), ("Version", version)]);
         Ok(Resource { physical_id: arn.to_owned(), attributes })
     }
@@ -34,13 +32,29 @@ impl ResourceHandler for VersionHandler {
     }
 }
 
+/// Provisions for a version or an alias what its properties say.
+async fn provision(context: &Context, arn: &str, properties: &Value) -> Result<(), ServiceError> {
+    let (function, qualifier) = arn.rsplit_once(':').unwrap_or((arn, ""));
+    let mut input = json!({ "FunctionName": function, "Qualifier": qualifier });
+    let name = "ProvisionedConcurrentExecutions";
+    let wanted = properties.get("ProvisionedConcurrencyConfig").and_then(|it| properties::text(it, name));
+    let operation = match wanted {
+        Some(text) => {
+            let number: u32 = text
+                .parse()
+                .map_err(|_| ServiceError::validation(format!("{name} is not a number: {text}")))?;
+            input[name] = number.into();
+            "PutProvisionedConcurrencyConfig"
+        }
+        None => "DeleteProvisionedConcurrencyConfig",
+    };
+    context.call("lambda", operation, input).await.map(drop)
+}
+
 pub(super) struct AliasHandler;
 
 /// What the API takes; templates name the weights in a list.
 fn alias(properties: &Value) -> Result<Map<String, Value>, ServiceError> {
-    if properties.get("ProvisionedConcurrencyConfig").is_some() {
-        return Err(ServiceError::validation("The local cloud has not built provisioned concurrency."));
-    }
     let mut input = only(properties, &["Description", "FunctionName", "FunctionVersion", "Name"]);
     let mut weights = Map::new();
     let mut listed = properties["RoutingConfig"].get("AdditionalVersionWeights").cloned().unwrap_or_default();
@@ -63,7 +77,9 @@ fn described(answer: &Value) -> Resource {
 async fn update_alias(context: &Context, properties: &Value) -> Result<Resource, ServiceError> {
     let mut input = alias(properties)?;
     input.entry("Description").or_insert_with(|| "".into());
-    Ok(described(&context.call("lambda", "UpdateAlias", input.into()).await?))
+    let answer = context.call("lambda", "UpdateAlias", input.into()).await?;
+    provision(context, answer["AliasArn"].as_str().unwrap_or_default(), properties).await?;
+    Ok(described(&answer))
 }
 
 #[async_trait]
@@ -73,7 +89,12 @@ impl ResourceHandler for AliasHandler {
             Err(error) if error.code == "ResourceConflictException" && resource.resuming => {
                 update_alias(&resource.context, properties).await
             }
-            other => Ok(described(&other?)),
+            other => {
+                let answer = other?;
+                let arn = answer["AliasArn"].as_str().unwrap_or_default();
+                provision(&resource.context, arn, properties).await?;
+                Ok(described(&answer))
+            }
         }
     }
 

@@ -146,14 +146,19 @@ async fn topics_buses_and_functions_are_told_as_well() {
     cloud.check("sns", "Subscribe", subscribe, json!("*")).await;
     let rule = json!({ "Name": "results", "EventPattern": r#"{"source":["lambda"]}"# });
     cloud.check("events", "PutRule", rule, json!("*")).await;
-    let targets =
-        json!({ "Rule": "results", "Targets": [{ "Id": "1", "Arn": queue_arn("seen"), "InputPath": "$.detail" }] });
+    let targets = json!({ "Rule": "results", "Targets": [{ "Id": "1", "Arn": queue_arn("seen"), "InputPath": "$.detail" }] });
     cloud.check("events", "PutTargets", targets, json!({ "FailedEntryCount": 0 })).await;
     let mut input = python("moody", MOODY);
     input["DeadLetterConfig"] = json!({ "TargetArn": topic });
     create(&cloud, input).await;
-    create(&cloud, python("next", "def handler(event, context):\n    print('told', event['requestContext']['condition'])"))
-        .await;
+    create(
+        &cloud,
+        python(
+            "next",
+            "def handler(event, context):\n    print('told', event['requestContext']['condition'])",
+        ),
+    )
+    .await;
     let bus = "arn:aws:events:us-east-1:000000000000:event-bus/default";
     for (on_success, on_failure, fails) in
         [(bus, bus, false), (&arn("next"), &topic, false), (bus, &topic, true), (bus, bus, true)]
@@ -173,7 +178,8 @@ async fn topics_buses_and_functions_are_told_as_well() {
             log_with(&cloud, "next", "told Success", 1).await;
         } else if on_failure == bus {
             let record = next_record(&cloud, "seen").await;
-            let record = if record["Type"] == "Notification" { next_record(&cloud, "seen").await } else { record };
+            let record =
+                if record["Type"] == "Notification" { next_record(&cloud, "seen").await } else { record };
             assert_eq!(record["requestContext"]["condition"], condition, "{record:#}");
         } else {
             // The record, and the event itself as a dead letter.
@@ -205,9 +211,9 @@ async fn old_events_and_events_of_a_function_that_may_not_run_are_given_up() {
         assert_eq!(record["requestContext"]["condition"], condition, "{record:#}");
     };
     check_condition("EventAgeExceeded").await;
-    let settings =
-        json!({ "FunctionName": "moody", "DestinationConfig": { "OnFailure": { "Destination": queue_arn("bad") } } });
-    check(&cloud, "PutFunctionEventInvokeConfig", settings, json!({ "MaximumEventAgeInSeconds": null })).await;
+    let settings = json!({ "FunctionName": "moody", "DestinationConfig": { "OnFailure": { "Destination": queue_arn("bad") } } });
+    check(&cloud, "PutFunctionEventInvokeConfig", settings, json!({ "MaximumEventAgeInSeconds": null }))
+        .await;
     check_invoke(&cloud, event("moody"), json!({ "fail": true }), json!({ "StatusCode": 202 })).await;
     failed(&cloud, 1).await;
     // Six hours, when the function says nothing.

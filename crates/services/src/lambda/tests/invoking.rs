@@ -228,3 +228,104 @@ async fn reserved_concurrency_refuses_what_is_too_much_and_a_missing_language_is
     );
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_calls_itself_is_stopped() {
+    let cloud = cloud().await;
+    create_queue(&cloud, "loop", json!({})).await;
+    // As SDKs do, it sends the trace of its invocation with its calls.
+    let code = r#"
+import os, urllib.request, json
+def handler(event, context):
+    print("round", event.get("Records") is not None)
+    body = json.dumps({"QueueUrl": "http://localhost/000000000000/loop", "MessageBody": "again"}).encode()
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage",
+        "X-Amzn-Trace-Id": os.environ["_X_AMZN_TRACE_ID"]}
+    urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL"], body, headers)).read()
+"#;
+    create(&cloud, python("self", code)).await;
+    let mapping = json!({ "FunctionName": "self", "EventSourceArn": queue_arn("loop") });
+    check(&cloud, "CreateEventSourceMapping", mapping, json!("*")).await;
+    check(
+        &cloud,
+        "GetFunctionRecursionConfig",
+        json!({ "FunctionName": "self" }),
+        json!({ "RecursiveLoop": "Terminate" }),
+    )
+    .await;
+    check_invoke(&cloud, json!("self"), json!({}), json!({ "StatusCode": 200, "FunctionError": null })).await;
+    assert_eq!(
+        log_with(&cloud, "self", "round ", 16).await.iter().filter(|it| it.starts_with("round")).count(),
+        16
+    );
+    // The message of the sixteenth round stays: it is not visible, and was not deleted.
+    let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+    let input = json!({ "QueueUrl": queue_url("loop"), "AttributeNames": names });
+    let expected = json!({ "Attributes": { names[0]: "0", names[1]: "1" } });
+    until(&cloud, "sqs.messages", async || {
+        matches(&expected, &cloud.call("sqs", "GetQueueAttributes", input.clone()).await).then_some(())
+    })
+    .await;
+    assert_eq!(ledger(&cloud, 16).await.len(), 16);
+    let allow = json!({ "FunctionName": "self", "RecursiveLoop": "Allow" });
+    check(&cloud, "PutFunctionRecursionConfig", allow, json!({ "RecursiveLoop": "Allow" })).await;
+    cloud.advance(30);
+    log_with(&cloud, "self", "round ", 20).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_provisioned_is_taken_from_the_account_and_kept_free() {
+    let cloud = cloud().await;
+    create(&cloud, python("f", "import time\ndef handler(e, c): time.sleep(e.get('s', 0))")).await;
+    check(&cloud, "PublishVersion", json!({ "FunctionName": "f" }), json!({ "Version": "1" })).await;
+    let of = |qualifier: &str| json!({ "FunctionName": "f", "Qualifier": qualifier });
+    let put = |qualifier: &str, count: u64| {
+        let mut input = of(qualifier);
+        input["ProvisionedConcurrentExecutions"] = count.into();
+        input
+    };
+    let refused = |text: &str| json!(format!("InvalidParameterValueException: {text}"));
+    let ready = json!({ "Status": "READY", "AllocatedProvisionedConcurrentExecutions": 1 });
+    let missing = json!("ProvisionedConcurrencyConfigNotFoundException: *");
+    for (operation, input, expected) in [
+        (
+            "PutProvisionedConcurrencyConfig",
+            put("$LATEST", 1),
+            refused("Provisioned Concurrency Configs cannot*"),
+        ),
+        ("PutProvisionedConcurrencyConfig", put("1", 901), refused("Specified ConcurrentExecutions for*")),
+        ("GetProvisionedConcurrencyConfig", of("1"), missing.clone()),
+        ("PutProvisionedConcurrencyConfig", put("1", 1), ready.clone()),
+        ("GetProvisionedConcurrencyConfig", of("1"), ready),
+        (
+            "ListProvisionedConcurrencyConfigs",
+            json!({ "FunctionName": "f" }),
+            json!({ "ProvisionedConcurrencyConfigs": [{ "FunctionArn": arn("f:1") }] }),
+        ),
+        (
+            "GetAccountSettings",
+            json!({}),
+            json!({ "AccountLimit": { "UnreservedConcurrentExecutions": 999 } }),
+        ),
+        (
+            "PutFunctionConcurrency",
+            json!({ "FunctionName": "f", "ReservedConcurrentExecutions": 1 }),
+            json!({ "ReservedConcurrentExecutions": 1 }),
+        ),
+    ] {
+        check(&cloud, operation, input, expected).await;
+    }
+    // All that the function reserves is provisioned for the version.
+    let throttled = json!("TooManyRequestsException: Rate Exceeded.");
+    check_invoke(&cloud, json!("f"), json!({}), throttled.clone()).await;
+    let (one, other) = tokio::join!(
+        invoke(&cloud, json!("f:1"), json!({ "s": 1 })),
+        invoke(&cloud, json!("f:1"), json!({ "s": 1 }))
+    );
+    assert!([&one, &other].contains(&&throttled) && one != other, "{one} {other}");
+    check(&cloud, "DeleteProvisionedConcurrencyConfig", of("1"), json!({})).await;
+    check(&cloud, "GetProvisionedConcurrencyConfig", of("1"), missing).await;
+    check_invoke(&cloud, json!("f"), json!({}), json!({ "StatusCode": 200 })).await;
+    cloud.stop().await;
+}

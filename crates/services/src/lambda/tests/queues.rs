@@ -166,3 +166,44 @@ async fn filters_drop_messages_and_fifo_queues_keep_their_order() {
     assert_eq!(numbers, ["0\n", "1\n", "2\n", "3\n", "4\n", "5\n"]);
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_of_a_fifo_queue_run_beside_each_other_and_each_in_its_order() {
+    let cloud = cloud().await;
+    create_queue(&cloud, "work.fifo", json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true" }))
+        .await;
+    let code = "
+seen = set()
+def handler(event, context):
+    for r in event['Records']:
+        group = r['attributes']['MessageGroupId']
+        if r['body'] == 'b1' and int(r['attributes']['ApproximateReceiveCount']) == 1:
+            raise ValueError('not yet')
+        print('done', group, r['body'])
+";
+    create(&cloud, python("worker", code)).await;
+    for number in 0..4 {
+        for group in ["a", "b"] {
+            let more = json!({ "MessageGroupId": group });
+            send(&cloud, "work.fifo", &format!("{group}{number}"), more).await;
+        }
+    }
+    let mapping =
+        json!({ "FunctionName": "worker", "EventSourceArn": queue_arn("work.fifo"), "BatchSize": 1 });
+    check(&cloud, "CreateEventSourceMapping", mapping, json!({ "UUID": "*" })).await;
+    let done = async |count: usize| -> Vec<String> {
+        let lines = log_with(&cloud, "worker", "done ", count).await;
+        lines.iter().filter_map(|line| Some(line.strip_prefix("done ")?.trim().to_owned())).collect()
+    };
+    // What comes behind the message that failed waits for it; the other group does not.
+    let first = done(5).await;
+    let of = |lines: &[String], group: &str| -> Vec<String> {
+        lines.iter().filter(|it| it.starts_with(group)).cloned().collect()
+    };
+    assert_eq!(of(&first, "a"), ["a a0", "a a1", "a a2", "a a3"]);
+    assert_eq!(of(&first, "b"), ["b b0"]);
+    counted(&cloud, "work.fifo", "2", "1").await;
+    cloud.advance(30);
+    assert_eq!(of(&done(8).await, "b"), ["b b0", "b b1", "b b2", "b b3"]);
+    cloud.stop().await;
+}

@@ -98,3 +98,58 @@ async fn a_url_gives_the_request_to_the_function_and_answers_as_it_says() {
     .await;
     cloud.stop().await;
 }
+
+const STREAMER: &str = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+    if (event.rawPath === '/typed') {
+        stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers: { 'X-Own': 'yes' }, cookies: ['a=b'] });
+    }
+    stream.write('one ');
+    await new Promise((done) => setTimeout(done, 20));
+    if (event.fail) throw new Error('half-way');
+    stream.end('two');
+})";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_passed_on_while_they_are_written() {
+    let cloud = cloud().await;
+    create(&cloud, node("web", STREAMER)).await;
+    let input = json!({ "FunctionName": "web", "AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM" });
+    let url =
+        check(&cloud, "CreateFunctionUrlConfig", input, json!({ "InvokeMode": "RESPONSE_STREAM" })).await;
+    let url = url["FunctionUrl"].as_str().expect("a URL").to_owned();
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let pieces = "\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n";
+    for (path, lines) in [
+        ("/plain", &["http/1.1 200 ok", "content-type: application/octet-stream"][..]),
+        ("/typed", &["http/1.1 201 created", "x-own: yes", "set-cookie: a=b", "transfer-encoding: chunked"]),
+    ] {
+        let answer = send(&cloud, &get(path)).await;
+        let head = answer.to_ascii_lowercase();
+        assert!(lines.iter().all(|line| head.contains(line)) && answer.ends_with(pieces), "{answer}");
+    }
+
+    // The same through the API, as events.
+    for (fail, expected, unexpected) in [
+        (false, &["PayloadChunk", "one ", "two", "InvokeComplete", "LogResult"][..], "ErrorCode"),
+        (true, &["one ", "InvokeComplete", r#""ErrorCode":"Unhandled""#, "half-way"], "two"),
+    ] {
+        let input = json!({ "FunctionName": "web", "LogType": "Tail" });
+        let payload = Some(Bytes::from(json!({ "fail": fail }).to_string()));
+        let reply = cloud.context.call_with_body("lambda", "InvokeWithResponseStream", input, payload).await;
+        let reply = reply.expect("a reply");
+        assert_eq!(reply.params["StatusCode"], 200);
+        let bytes = reply.body.expect("a body").collect().await.expect("all of it");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(expected.iter().all(|it| text.contains(it)) && !text.contains(unexpected), "{text}");
+    }
+    // Who does not ask for a stream gets the whole.
+    let whole = cloud.context.call_with_body(
+        "lambda",
+        "Invoke",
+        json!({ "FunctionName": "web" }),
+        Some(Bytes::from_static(b"{}")),
+    );
+    assert_eq!(whole.await.expect("a reply").bytes(), "one two");
+    cloud.stop().await;
+}

@@ -49,6 +49,30 @@ class RuntimeApi {
     return new Promise((resolve) => this.pending.push(resolve));
   }
 
+  /** Begins a request whose body comes in pieces. */
+  open(action, headers) {
+    let head = `POST /2018-06-01/runtime/${action} HTTP/1.1\r\nHost: ${this.host}\r\nTransfer-Encoding: chunked\r\n`;
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+    this.socket.write(head + '\r\n');
+    this.pending.push(() => {});
+  }
+
+  piece(data, done) {
+    // An empty piece would be the end.
+    if (data.length === 0) return process.nextTick(done);
+    this.socket.cork();
+    this.socket.write(`${data.length.toString(16)}\r\n`);
+    this.socket.write(data);
+    this.socket.write('\r\n', done);
+    this.socket.uncork();
+  }
+
+  close(trailers) {
+    let end = '0\r\n';
+    for (const name in trailers) end += `${name}: ${trailers[name]}\r\n`;
+    this.socket.write(end + '\r\n');
+  }
+
   receive(data) {
     this.buffer = this.buffer === null ? data : Buffer.concat([this.buffer, data]);
     while (this.buffer !== null && this.buffer.length >= this.needed) {
@@ -153,6 +177,17 @@ function sendError(action, error) {
   });
 }
 
+/** Answers an invocation with an error; behind what has been streamed already, if there is any. */
+function reportError(invocation, error) {
+  if (!invocation.begun) return sendError(`invocation/${invocation.id}/error`, error);
+  const answer = toAnswer(error);
+  api.close({
+    'Lambda-Runtime-Function-Error-Type': answer.errorType.replace(/[^\x20-\x7e]/g, '?'),
+    'Lambda-Runtime-Function-Error-Body': Buffer.from(JSON.stringify(answer)).toString('base64'),
+  });
+  return new Promise((resolve) => api.pending.splice(api.pending.length - 1, 1, resolve));
+}
+
 /** An error that nobody caught: it is the answer, and the end of this process. */
 async function die(title, error, code) {
   logError(title, error);
@@ -161,7 +196,7 @@ async function die(title, error, code) {
     await sendError('init/error', error);
   } else if (!current.finished) {
     current.finished = true;
-    await sendError(`invocation/${current.id}/error`, error);
+    await reportError(current, error);
   }
   process.exit(code);
 }
@@ -171,32 +206,47 @@ process.on('unhandledRejection', (reason) => {
   die('Unhandled Promise Rejection', new RuntimeError('UnhandledPromiseRejection', String(reason), reason), 128);
 });
 
-// --- Response streaming: the stream is gathered and answered at once ----------------------------------------------
+// --- Response streaming ------------------------------------------------------------------------------------------
 
-const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
-
-function responseStream(finish) {
+/** What the handler writes to: each piece goes out as it comes. */
+function responseStream(invocation) {
   const { Writable } = require('node:stream');
-  const chunks = [];
+  const begin = () => {
+    if (invocation.begun) return;
+    invocation.begun = true;
+    const kind = stream.metadata === undefined ? stream.contentType : 'application/vnd.awslambda.http-integration-response';
+    api.open(`invocation/${invocation.id}/response`, {
+      'Content-Type': kind ?? 'application/octet-stream',
+      'Lambda-Runtime-Function-Response-Mode': 'streaming',
+      Trailer: 'Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body',
+    });
+    // The status and the headers, then what separates them from the body.
+    if (stream.metadata !== undefined) {
+      api.piece(Buffer.concat([Buffer.from(JSON.stringify(stream.metadata)), Buffer.alloc(8)]), () => {});
+    }
+  };
   const stream = new Writable({
     write(chunk, encoding, done) {
-      chunks.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk));
-      done();
+      if (invocation.finished) return done();
+      begin();
+      // Until the piece is out, the process has something to do.
+      api.socket.ref();
+      api.piece(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk), () => {
+        if (!invocation.finished) api.socket.unref();
+        done();
+      });
     },
   });
   stream.setContentType = (contentType) => {
     stream.contentType = contentType;
   };
-  stream.on('finish', () => finish(streamed(Buffer.concat(chunks), stream.metadata)));
+  stream.on('finish', () => {
+    if (invocation.finished) return;
+    begin();
+    finish(invocation, () => api.close());
+  });
+  stream.on('error', (error) => fail(invocation, error));
   return stream;
-}
-
-/** With metadata the answer is the JSON that an HTTP integration understands, otherwise the bytes as they are. */
-function streamed(body, metadata) {
-  if (metadata === undefined) return body;
-  const text = body.toString('utf8');
-  const isBase64Encoded = !Buffer.from(text).equals(body);
-  return JSON.stringify({ ...metadata, body: isBase64Encoded ? body.toString('base64') : text, isBase64Encoded });
 }
 
 globalThis.awslambda = {
@@ -350,7 +400,7 @@ function finish(invocation, send) {
 function succeed(invocation, value) {
   let body;
   try {
-    body = Buffer.isBuffer(value) && invocation.streaming ? value : invocation.streaming ? String(value) : JSON.stringify(value === undefined ? null : value) ?? 'null';
+    body = JSON.stringify(value === undefined ? null : value) ?? 'null';
   } catch (error) {
     return fail(invocation, new RuntimeError('MarshalError', `Unable to stringify response body: ${error.message}`, error));
   }
@@ -360,7 +410,7 @@ function succeed(invocation, value) {
 function fail(invocation, error) {
   if (invocation.finished) return;
   logError('Invoke Error', error);
-  finish(invocation, () => sendError(`invocation/${invocation.id}/error`, error));
+  finish(invocation, () => reportError(invocation, error));
 }
 
 // With nothing left to wait for, what a callback left behind is the answer; without one the answer is null.
@@ -368,7 +418,8 @@ process.on('beforeExit', () => {
   const invocation = current;
   if (invocation === null || invocation.finished) return;
   if (invocation.settle) invocation.settle();
-  else succeed(invocation, invocation.streaming ? '' : null);
+  else if (invocation.stream) invocation.stream.end();
+  else succeed(invocation, null);
 });
 
 let handler;
@@ -379,7 +430,7 @@ function next() {
 
 function invoke({ status, headers, body }) {
   if (status !== 200) process.exit(1);
-  const invocation = { id: headers['lambda-runtime-aws-request-id'], finished: false, settle: undefined, streaming: false };
+  const invocation = { id: headers['lambda-runtime-aws-request-id'], finished: false, settle: undefined, stream: undefined, begun: false };
   current = invocation;
   requestId = invocation.id;
   const trace = headers['lambda-runtime-trace-id'];
@@ -410,9 +461,8 @@ function invoke({ status, headers, body }) {
 
   try {
     if (handler[STREAMING] !== undefined) {
-      invocation.streaming = true;
-      const stream = responseStream((answer) => succeed(invocation, answer));
-      Promise.resolve(handler(event, stream, context)).catch((error) => fail(invocation, error));
+      invocation.stream = responseStream(invocation);
+      Promise.resolve(handler(event, invocation.stream, context)).catch((error) => fail(invocation, error));
       return;
     }
     const result = handler(event, context, callback);

@@ -1,0 +1,181 @@
+//! Provisioned concurrency: invocations that a version has room for whatever others do.
+//!
+//! What is asked for is allocated at once, out of what the function reserves or the account has left. Environments are not
+//! started ahead of requests.
+
+use super::Lambda;
+use super::concurrency::{self, taken_in_all};
+use super::errors::{invalid, user};
+use super::functions::{Named, with_marker};
+use super::gates::Numbers;
+use super::limits::{ACCOUNT_CONCURRENCY, LEAST_UNRESERVED};
+use super::name::{FunctionKey, LATEST, Name};
+use super::rows::{Alias, Function, Version};
+use crate::page;
+use crate::storage::{Fault, Rows, decode};
+use aloft_base::Timestamp;
+use aloft_engine::{Context, ServiceError};
+use aloft_store::{Key, Keyspace, StoreError, Transaction};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Settings by function and qualifier.
+pub(super) const PROVISIONED: Keyspace = "lambda.provisioned";
+
+/// What a version or an alias has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Provisioned {
+    count: u32,
+    modified: Timestamp,
+}
+
+impl Provisioned {
+    fn tell(&self) -> Value {
+        json!({
+            "RequestedProvisionedConcurrentExecutions": self.count,
+            "AvailableProvisionedConcurrentExecutions": self.count,
+            "AllocatedProvisionedConcurrentExecutions": self.count,
+            "Status": "READY",
+            "LastModified": self.modified.format("%Y-%m-%dT%H:%M:%S+0000"),
+        })
+    }
+}
+
+fn key(name: &Name) -> Key {
+    name.function.key().text(name.qualifier())
+}
+
+fn all(rows: &impl Rows, function: &FunctionKey) -> Result<Vec<(String, Provisioned)>, StoreError> {
+    let rows = rows.rows(PROVISIONED, function.key().as_ref(), usize::MAX)?;
+    let read = |(key, row): &(Vec<u8>, Vec<u8>)| {
+        Ok((Key::texts(key).pop().unwrap_or_default(), decode(PROVISIONED, row)?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// How much a function has provisioned.
+pub(super) fn sum(rows: &impl Rows, function: &FunctionKey) -> Result<u32, StoreError> {
+    Ok(all(rows, function)?.iter().map(|(_, it)| it.count).sum())
+}
+
+/// The numbers of a function's gate: an alias means the version that it points to.
+pub(super) fn numbers(
+    rows: &impl Rows,
+    key: &FunctionKey,
+    function: &Function,
+) -> Result<Numbers, StoreError> {
+    let mut numbers = Numbers { reserved: function.reserved, ..Numbers::default() };
+    for (qualifier, it) in all(rows, key)? {
+        let version = match Alias::find(rows, key, &qualifier)? {
+            Some(alias) => alias.version.to_string(),
+            None => qualifier,
+        };
+        *numbers.provisioned.entry(version).or_default() += it.count;
+    }
+    Ok(numbers)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Put {
+    provisioned_concurrent_executions: u32,
+    #[serde(flatten)]
+    named: Named,
+}
+
+/// `PutProvisionedConcurrencyConfig`
+pub(super) async fn put(lambda: &Lambda, context: &Context, input: Put) -> Result<Value, ServiceError> {
+    let name = input.named.name(context)?;
+    if name.qualifier() == LATEST {
+        let message = "Provisioned Concurrency Configs cannot be applied to unpublished function versions.";
+        return Err(invalid(message));
+    }
+    let (named, now, asked) = (name.clone(), context.now(), input.provisioned_concurrent_executions);
+    let context_ = context.clone();
+    let write = move |transaction: &mut Transaction<'_>| -> Result<Value, Fault> {
+        Version::named(transaction, &named)?;
+        let function = Function::find(transaction, &named.function)?;
+        if Alias::find(transaction, &named.function, named.qualifier())?
+            .is_some_and(|alias| !alias.weights.is_empty())
+        {
+            return Err(invalid("Alias with weights can not be used with Provisioned Concurrency").into());
+        }
+        let before: Option<Provisioned> = transaction.get_json(PROVISIONED, key(&named))?;
+        let before = before.map_or(0, |it| it.count);
+        match function.reserved {
+            Some(reserved) if sum(transaction, &named.function)? - before + asked > reserved => {
+                return Err(invalid(format!(
+                    "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function {}",
+                    named.function.name
+                ))
+                .into());
+            }
+            None if taken_in_all(transaction, &context_)? - before + asked
+                > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED =>
+            {
+                return Err(concurrency::too_much("ConcurrentExecutions").into());
+            }
+            _ => {}
+        }
+        let row = Provisioned { count: asked, modified: now };
+        transaction.put_json(PROVISIONED, key(&named), &row)?;
+        Ok(row.tell())
+    };
+    let told = context.store().write(write).await?;
+    concurrency::changed(lambda, context, &name.function)?;
+    Ok(told)
+}
+
+fn missing() -> ServiceError {
+    user(
+        "ProvisionedConcurrencyConfigNotFoundException",
+        404,
+        "No Provisioned Concurrency Config found for this function",
+    )
+}
+
+/// `GetProvisionedConcurrencyConfig`
+pub(super) async fn get(_: &Lambda, context: &Context, input: Named) -> Result<Value, Fault> {
+    let name = input.name(context)?;
+    let snapshot = context.store().read()?;
+    Version::named(&snapshot, &name)?;
+    let found: Option<Provisioned> = snapshot.get_json(PROVISIONED, key(&name))?;
+    Ok(found.ok_or_else(missing)?.tell())
+}
+
+/// `DeleteProvisionedConcurrencyConfig`: one that is not there is no error.
+pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> Result<(), ServiceError> {
+    let name = input.name(context)?;
+    let named = name.clone();
+    let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
+        Version::named(transaction, &named)?;
+        transaction.delete(PROVISIONED, key(&named));
+        Ok(())
+    };
+    context.store().write(write).await?;
+    concurrency::changed(lambda, context, &name.function)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct List {
+    function_name: String,
+    marker: Option<String>,
+    max_items: Option<usize>,
+}
+
+/// `ListProvisionedConcurrencyConfigs`
+pub(super) async fn list(_: &Lambda, context: &Context, input: List) -> Result<Value, Fault> {
+    let function = Name::parse(context, &input.function_name, None)?.function;
+    let snapshot = context.store().read()?;
+    Function::find(&snapshot, &function)?;
+    let tell = |(qualifier, it): (String, Provisioned)| {
+        let mut told = it.tell();
+        told["FunctionArn"] = function.qualified_arn(Some(&qualifier)).into();
+        told
+    };
+    let told = all(&snapshot, &function)?.into_iter().map(tell).collect();
+    let (page, next): (Vec<Value>, _) =
+        page::of(told, input.max_items.unwrap_or(50).min(50), input.marker.as_deref());
+    Ok(with_marker(json!({ "ProvisionedConcurrencyConfigs": page }), next))
+}

@@ -1,0 +1,54 @@
+//! Answers that are read while they are written.
+
+use super::{Bench, event, function};
+use crate::{FunctionError, Invocation, ResponseStream, StreamPiece};
+use std::sync::Arc;
+
+/// The pieces of a streamed answer, and its end: the error's kind and the payload.
+async fn stream(bench: &Bench, code: &str) -> (Vec<StreamPiece>, Option<FunctionError>, String) {
+    let spec = Arc::new(function("nodejs20.x", "index.handler", bench.code(&[("index.js", code)])));
+    let (stream, mut reader) = ResponseStream::new();
+    let invocation = Invocation { stream: Some(stream), ..event("{}") };
+    let mut pieces = Vec::new();
+    let reading = async {
+        while let Some(piece) = reader.recv().await {
+            pieces.push(piece);
+        }
+    };
+    let (outcome, ()) = tokio::join!(bench.workers.invoke(spec, invocation), reading);
+    let outcome = outcome.expect("an outcome");
+    (pieces, outcome.error, String::from_utf8_lossy(&outcome.payload).into_owned())
+}
+
+fn data(text: &'static str) -> StreamPiece {
+    StreamPiece::Data(text.into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pieces_come_one_by_one() {
+    let bench = Bench::new();
+    let code = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+        stream.setContentType('text/plain');
+        stream.write('one ');
+        await new Promise((done) => setTimeout(done, 20));
+        stream.end('two');
+    })";
+    let begin = |kind: &str| StreamPiece::Begin(kind.to_owned());
+    let whole = vec![begin("text/plain"), data("one "), data("two")];
+    assert_eq!(stream(&bench, code).await, (whole, None, String::new()));
+
+    let code = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+        stream.write('half');
+        await new Promise((done) => setTimeout(done, 20));
+        throw new RangeError('no more');
+    })";
+    let (pieces, error, payload) = stream(&bench, code).await;
+    assert_eq!(pieces, [begin("application/octet-stream"), data("half")]);
+    assert_eq!(error, Some(FunctionError::Handled));
+    assert!(payload.starts_with(r#"{"errorType":"RangeError","errorMessage":"no more""#), "{payload}");
+
+    // A function that does not stream: all of it is in the outcome.
+    let whole = stream(&bench, "exports.handler = async () => 'whole'").await;
+    assert_eq!(whole, (vec![], None, r#""whole""#.to_owned()));
+    bench.end().await;
+}
