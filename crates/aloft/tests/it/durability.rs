@@ -136,6 +136,64 @@ for number in range(5):
     logs(&cloud, &project, "work", |logs| (0..5).all(|number| logs.contains(&format!("done {number}"))));
 }
 
+/// Has a function invoked from several threads until the cloud is gone, and gives the events that were accepted.
+fn invoke_until_it_is_gone(cloud: &mut TempCloud, round: usize) -> Vec<String> {
+    let address = format!("{}/2015-03-31/functions/keen-dev-work/invocations", cloud.endpoint());
+    let (accepted, is_over) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
+    let threads: Vec<_> = (0..3)
+        .map(|number| {
+            let (address, is_over, accepted) = (address.clone(), is_over.clone(), accepted.clone());
+            thread::spawn(move || {
+                for count in 0.. {
+                    let name = format!("{round}-{number}-{count}");
+                    let (headers, body) = ([("X-Amz-Invocation-Type", "Event")], format!("\"{name}\""));
+                    match try_http("POST", &address, &headers, body.as_bytes()).map(|it| it.status) {
+                        Ok(202) => accepted.lock().expect("a list").push(name),
+                        _ if is_over.load(Ordering::SeqCst) => return,
+                        other => panic!("{name}: {other:?}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    until_some("accepted events", SOON, || {
+        (accepted.lock().expect("a list").len() >= 20 + 15 * round).then_some(())
+    });
+    is_over.store(true, Ordering::SeqCst);
+    cloud.kill();
+    for thread in threads {
+        thread.join().expect("a thread ends");
+    }
+    let accepted = accepted.lock().expect("a list");
+    accepted.clone()
+}
+
+#[test]
+fn every_event_that_was_accepted_runs_after_every_kill() {
+    let (mut cloud, project) = (
+        TempCloud::start(),
+        Project::new(&[
+            (
+                "serverless.yml",
+                "service: keen\nprovider:\n  name: aws\n  runtime: nodejs20.x\nfunctions:\n  work:\n    handler: work.handle\n",
+            ),
+            ("work.js", "exports.handle = async (event) => console.log(`done ${event}.`);\n"),
+        ]),
+    );
+    deploy(&cloud, &project);
+    let mut accepted = Vec::new();
+    for round in 0..3 {
+        accepted.extend(invoke_until_it_is_gone(&mut cloud, round));
+        cloud.restart();
+    }
+    let runs = |logs: &str, name: &String| logs.matches(&format!("done {name}.")).count();
+    let all = logs(&cloud, &project, "work", |logs| accepted.iter().all(|name| runs(logs, name) > 0));
+    // What was at work when the cloud was killed may run once more for each kill, and nothing else.
+    let twice = accepted.iter().filter(|name| runs(&all, name) > 1).count();
+    assert!(accepted.iter().all(|name| runs(&all, name) <= 4), "{all}");
+    assert!(accepted.len() >= 100 && twice <= 3 * 100, "{twice} of {}", accepted.len());
+}
+
 #[test]
 fn a_deployment_that_a_kill_broke_off_is_ended() {
     for after in [1, 4, 9] {

@@ -14,6 +14,7 @@ mod compose;
 mod configuration;
 mod custom_resources;
 mod durability;
+mod event_sources;
 mod explain;
 mod fork;
 mod history;

@@ -91,6 +91,10 @@ async fn send_record(context: &Context, destination: &str, ending: &Ending) -> R
             let input = json!({ "TopicArn": destination, "Message": record.to_string() });
             context.call("sns", "Publish", input).await?;
         }
+        "s3" => {
+            let folder = format!("async/{}", ending.name.function.name);
+            put_object(&context, &arn.resource, &folder, &record).await?;
+        }
         "lambda" => {
             let input = json!({ "FunctionName": destination, "InvocationType": "Event" });
             let body = Some(Bytes::from(record.to_string()));
@@ -110,6 +114,19 @@ async fn send_record(context: &Context, destination: &str, ending: &Ending) -> R
         other => return Err(super::errors::invalid(format!("{other} is no destination"))),
     }
     Ok(())
+}
+
+/// Writes a record into a bucket, under a name that nothing else has.
+pub(super) async fn put_object(
+    context: &Context,
+    bucket: &str,
+    folder: &str,
+    record: &Value,
+) -> Result<(), ServiceError> {
+    let (now, id) = (context.now(), context.ids().uuid());
+    let key = format!("aws/lambda/{folder}/{}-{id}", now.format("%Y/%m/%d/%Y-%m-%dT%H.%M.%S"));
+    let input = json!({ "Bucket": bucket, "Key": key, "ContentType": "application/json" });
+    context.call_with_body("s3", "PutObject", input, Some(record.to_string().into())).await.map(drop)
 }
 
 /// The event itself, with what went wrong beside it.

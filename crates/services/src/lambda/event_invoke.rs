@@ -97,17 +97,14 @@ async fn set(context: &Context, input: Put, replace: bool) -> Result<Value, Faul
         settings.retries = input.maximum_retry_attempts.or(settings.retries);
         settings.age_seconds = input.maximum_event_age_in_seconds.or(settings.age_seconds);
         let destinations = input.destination_config.unwrap_or_default();
-        for (place, destination) in [
-            (&mut settings.on_success, destinations.on_success),
-            (&mut settings.on_failure, destinations.on_failure),
+        for (place, destination, services) in [
+            (&mut settings.on_success, destinations.on_success, &["events", "lambda", "sns", "sqs"][..]),
+            (&mut settings.on_failure, destinations.on_failure, &["events", "lambda", "s3", "sns", "sqs"]),
         ] {
             let Some(destination) = destination else { continue };
             *place = destination.destination.filter(|arn| !arn.is_empty());
             if let Some(arn) = place {
-                check_target(arn, &["events", "lambda", "s3", "sns", "sqs"])?;
-                if arn.contains(":::") {
-                    return Err(invalid("The local cloud has not built S3 buckets as destinations.").into());
-                }
+                check_target(arn, services)?;
                 if arn.starts_with(&own) {
                     let message = format!("The destination ARN {arn} is the function itself.");
                     return Err(invalid(message).into());

@@ -313,7 +313,7 @@ impl Mapping {
             }
         }
         if let Some(StreamSettings { on_failure: Some(arn), .. }) = &self.stream {
-            check_target(arn, &["sns", "sqs"])?;
+            check_target(arn, &["s3", "sns", "sqs"])?;
         }
         Ok(())
     }

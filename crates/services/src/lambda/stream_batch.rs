@@ -1,5 +1,6 @@
 //! Records on their way to a function: tried until they succeed or are given up, whole or in parts.
 
+use super::destinations;
 use super::invoke::{self, Call};
 use super::stream_lane::Lane;
 use super::stream_poller::StreamPoller;
@@ -86,7 +87,7 @@ impl Batch<'_> {
                 Step::Failed { from, named, answer } => (from, named, answer),
             };
             failures = if from > 0 { 1 } else { failures + 1 };
-            if let Some(last) = records.drain(..from).last() {
+            if let Some(last) = records.drain(..from).next_back() {
                 reached = Some(last.sequence);
             }
             if settings.bisect && !named && records.len() > 1 {
@@ -210,7 +211,12 @@ impl Batch<'_> {
                 json!({ "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" });
         }
         let context = crate::target::there(&poller.context, destination);
-        let told = if destination.contains(":sns:") {
+        let told = if let Some(bucket) = destination.strip_prefix("arn:aws:s3:::") {
+            // There is room for the records themselves.
+            record["payload"] = self.payload(records);
+            let folder = format!("{}/{}", poller.mapping.id, self.lane.at.shard);
+            destinations::put_object(&context, bucket, &folder, &record).await.map(|()| Value::Null)
+        } else if destination.contains(":sns:") {
             let input = json!({ "TopicArn": destination, "Message": record.to_string() });
             context.call("sns", "Publish", input).await
         } else {

@@ -72,14 +72,18 @@ pub(super) async fn answer(lambda: &Lambda, context: &Context, request: HttpRequ
     let mut context = context.clone();
     context.account = name.function.account.clone();
     context.region = name.function.region.clone();
+    let mut caller = None;
     if url.auth_type == "AWS_IAM" {
         match authenticate(&context, &request) {
-            Ok(principal) => context.principal = principal,
+            Ok((key, principal)) => {
+                context.principal = principal;
+                caller = Some(key);
+            }
             Err(_) => return message(StatusCode::FORBIDDEN, "Forbidden"),
         }
     }
     let cors = url.cors.clone();
-    let mut response = match run(lambda, &context, request, path, name, &url).await {
+    let mut response = match run(lambda, &context, (request, caller), path, name, &url).await {
         Ok(Begun::Whole(outcome)) if outcome.error.is_none() => respond(&outcome),
         Ok(Begun::Whole(_)) => message(StatusCode::BAD_GATEWAY, "Internal Server Error"),
         Ok(Begun::Streamed(answer)) => url_stream::respond(answer).await,
@@ -113,7 +117,7 @@ async fn download(context: &Context, sha256: &str) -> HttpResponse {
 }
 
 /// Who signed the request. As everywhere in the cloud, an unknown key is the root's while no credentials are required.
-fn authenticate(context: &Context, request: &HttpRequest) -> Result<Principal, ServiceError> {
+fn authenticate(context: &Context, request: &HttpRequest) -> Result<(String, Principal), ServiceError> {
     let refused = || ServiceError::new("Forbidden", 403, "Forbidden");
     let head = &request.head;
     let signed = Request {
@@ -130,7 +134,7 @@ fn authenticate(context: &Context, request: &HttpRequest) -> Result<Principal, S
         return if context.engine.options().require_credentials {
             Err(refused())
         } else {
-            Ok(Principal::Root)
+            Ok((presented.access_key_id, Principal::Root))
         };
     };
     let expired = known.expires.is_some_and(|expires| expires <= context.now());
@@ -139,20 +143,23 @@ fn authenticate(context: &Context, request: &HttpRequest) -> Result<Principal, S
     }
     let host = head.header("host").unwrap_or_default();
     sigv4::verify(&signed, host, &presented, &known.secret, context.now())?;
-    Ok(known.principal)
+    Ok((presented.access_key_id, known.principal))
 }
 
 async fn run(
     lambda: &Lambda,
     context: &Context,
-    request: HttpRequest,
+    (request, caller): (HttpRequest, Option<String>),
     path: String,
     name: super::name::Name,
     url: &Url,
 ) -> Result<Begun, ServiceError> {
     let running = lambda.running()?;
     let target = running.targets.find(running, context, &name).await?;
-    let event = event(context, &request, &path, url);
+    let mut event = event(context, &request, &path, url);
+    if let Some(key) = caller {
+        event["requestContext"]["authorizer"] = json!({ "iam": iam(context, &key) });
+    }
     let payload = event.to_string();
     if payload.len() > limits::SYNCHRONOUS_PAYLOAD {
         return Err(super::errors::too_large(limits::SYNCHRONOUS_PAYLOAD, "InvokeFunctionUrl"));
@@ -162,6 +169,23 @@ async fn run(
         return streaming::begin(running, context, &name, &target, call).await;
     }
     invoke::run(running, context, &name, &target, call).await.map(Begun::Whole)
+}
+
+/// Who signed the request, as the function is told.
+fn iam(context: &Context, key: &str) -> Value {
+    let arn = match &context.principal {
+        Principal::Arn(arn) => arn.clone(),
+        _ => format!("arn:aws:iam::{}:root", context.account),
+    };
+    json!({
+        "accessKey": key,
+        "accountId": context.account,
+        "callerId": key,
+        "cognitoIdentity": null,
+        "principalOrgId": null,
+        "userArn": arn,
+        "userId": key,
+    })
 }
 
 fn event(context: &Context, request: &HttpRequest, path: &str, url: &Url) -> Value {

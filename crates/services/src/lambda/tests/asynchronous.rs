@@ -99,7 +99,10 @@ async fn an_event_is_tried_three_times_and_then_told_of() {
     nothing_left(&cloud).await;
     let ledger = ledger(&cloud, 4).await;
     assert_eq!(ledger.len(), 4);
-    assert!(ledger[..3].iter().all(|entry| entry.request_id == ledger[0].request_id), "{ledger:?}");
+    assert!(
+        ledger[..3].iter().all(|entry| entry.invocation.request_id == ledger[0].invocation.request_id),
+        "{ledger:?}"
+    );
     cloud.stop().await;
 }
 

@@ -208,6 +208,8 @@ process.on('unhandledRejection', (reason) => {
 
 // --- Response streaming ------------------------------------------------------------------------------------------
 
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+
 /** What the handler writes to: each piece goes out as it comes. */
 function responseStream(invocation) {
   const { Writable } = require('node:stream');
