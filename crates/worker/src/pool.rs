@@ -75,9 +75,16 @@ pub(crate) struct Pool {
     /// Idle members by function, the most recently used last.
     idle: HashMap<String, Vec<u64>>,
     last: u64,
+    /// How many environments of versions there are to be, used or not, by function.
+    kept: HashMap<String, Vec<Kept>>,
     /// Environments that are no members any more but whose processes may not be gone yet.
     stopping: usize,
     closed: bool,
+}
+
+struct Kept {
+    spec: Arc<FunctionSpec>,
+    count: usize,
 }
 
 struct Member {
@@ -106,6 +113,56 @@ fn key(account: &AccountId, region: &Region, name: &str) -> String {
 impl Pool {
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// From now on there are to be so many environments of these versions of a function, and of no others.
+    pub(crate) fn keep(
+        &mut self,
+        (account, region, name): (&AccountId, &Region, &str),
+        versions: Vec<(Arc<FunctionSpec>, usize)>,
+    ) {
+        let key = key(account, region, name);
+        if versions.is_empty() {
+            self.kept.remove(&key);
+        } else {
+            let kept = versions.into_iter().map(|(spec, count)| Kept { spec, count });
+            self.kept.insert(key, kept.collect());
+        }
+    }
+
+    /// A version whose environments do not start need not have any.
+    pub(crate) fn give_up(&mut self, spec: &FunctionSpec) {
+        if let Some(kept) = self.kept.get_mut(&key(&spec.account, &spec.region, &spec.name)) {
+            kept.retain(|it| it.spec.version != spec.version);
+        }
+    }
+
+    /// How many members of a version there are beyond those that are to be kept; fewer than none when some are missing.
+    pub(crate) fn spare(&self, spec: &FunctionSpec) -> Option<isize> {
+        let key = key(&spec.account, &spec.region, &spec.name);
+        let kept = self.kept.get(&key)?.iter().find(|it| it.spec.version == spec.version)?;
+        let is_one = |it: &&Member| {
+            it.key == key
+                && !it.retired
+                && (&it.spec.version, &it.spec.revision) == (&kept.spec.version, &kept.spec.revision)
+        };
+        let count = self.members.values().filter(is_one).count();
+        Some(isize::try_from(count).unwrap_or(0) - isize::try_from(kept.count).unwrap_or(0))
+    }
+
+    /// The environments to start, so that there are those that are to be kept.
+    pub(crate) fn missing(&self) -> Vec<Arc<FunctionSpec>> {
+        let all = self.kept.values().flatten();
+        let missing = all.flat_map(|kept| {
+            let count = usize::try_from(-self.spare(&kept.spec).unwrap_or(0)).unwrap_or(0);
+            std::iter::repeat_n(kept.spec.clone(), count)
+        });
+        missing.collect()
+    }
+
+    /// Whether there is nothing to look after: no members, and none to be kept.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.members.is_empty() && self.kept.is_empty()
     }
 
     /// Whether there are no members; some may still be stopping.
@@ -169,7 +226,10 @@ impl Pool {
         };
         while self.members.len() >= budget.environments || self.memory() + member.weight() > budget.memory_mb
         {
-            let idle = self.members.iter().filter(|(_, it)| it.state == EnvironmentState::Idle);
+            let may_go = |it: &Member| {
+                it.state == EnvironmentState::Idle && self.spare(&it.spec).is_none_or(|spare| spare > 0)
+            };
+            let idle = self.members.iter().filter(|(_, it)| may_go(it));
             let oldest = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
             removed.extend(self.remove(oldest.ok_or(InvokeError::TooManyEnvironments)?));
         }
@@ -234,10 +294,18 @@ impl Pool {
 
     /// Takes out the idle members that are dead or have been idle for `timeout`.
     pub(crate) fn expire(&mut self, now: Timestamp, timeout: Duration) -> Vec<Arc<Environment>> {
-        self.remove_idle(|member| {
-            let dead = member.environment.as_ref().is_none_or(|it| !it.is_alive());
-            dead || now.since(member.last_used) >= timeout
-        })
+        let mut gone = self.remove_idle(|member| member.environment.as_ref().is_none_or(|it| !it.is_alive()));
+        let old = self
+            .members
+            .iter()
+            .filter(|(_, it)| it.state == EnvironmentState::Idle && now.since(it.last_used) >= timeout);
+        let old: Vec<(u64, Arc<FunctionSpec>)> = old.map(|(id, it)| (*id, it.spec.clone())).collect();
+        for (id, spec) in old {
+            if self.spare(&spec).is_none_or(|spare| spare > 0) {
+                gone.extend(self.remove(id));
+            }
+        }
+        gone
     }
 
     /// Freezes what has been idle for a while. (Not at once: who is called again soon shall not wait for it.)
@@ -253,6 +321,7 @@ impl Pool {
     /// Takes in no more. What comes back must be stopped; the busy ones among it stay members until they are released.
     pub(crate) fn close(&mut self) -> Vec<Arc<Environment>> {
         self.closed = true;
+        self.kept.clear();
         let mut stopped = self.remove_idle(|_| true);
         let busy = stopped.len();
         stopped.extend(self.members.values().filter_map(|it| it.environment.clone()));

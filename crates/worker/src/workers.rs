@@ -177,6 +177,18 @@ impl Workers {
         driven.await.map_err(io::Error::other)?
     }
 
+    /// Keeps so many environments of these versions of a function started from now on, used or not, and of no others.
+    pub fn keep(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+        versions: Vec<(Arc<FunctionSpec>, usize)>,
+    ) {
+        self.0.lock().keep((account, region, name), versions);
+        self.0.wake.notify_one();
+    }
+
     /// Stops the environments of a function: idle ones now, busy ones after their invocation.
     pub fn retire(&self, account: &AccountId, region: &Region, name: &str) {
         let stopped = self.0.lock().retire(account, region, name);
@@ -387,7 +399,7 @@ impl Inner {
         });
     }
 
-    async fn sweep(&self) {
+    async fn sweep(self: &Arc<Self>) {
         let expired = {
             let (mut pool, now) = (self.lock(), self.setting.clock.now());
             pool.freeze(now);
@@ -396,6 +408,59 @@ impl Inner {
         for environment in expired {
             self.stopped(&environment).await;
         }
+        let missing = self.lock().missing();
+        for spec in missing {
+            if !self.prepare(&spec).await {
+                tracing::warn!(function = spec.name, version = spec.version, "no environment can be kept");
+                self.lock().give_up(&spec);
+            }
+        }
+    }
+
+    /// Starts an environment that waits for its first invocation. False when it cannot be started.
+    async fn prepare(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> bool {
+        let (stream, now) = (self.setting.log_stream(&spec.version), self.setting.clock.now());
+        let mut removed = Vec::new();
+        let reserved = {
+            let mut pool = self.lock();
+            // Somebody else may have started it meanwhile.
+            if pool.spare(spec).is_none_or(|spare| spare >= 0) {
+                return true;
+            }
+            pool.reserve(spec, stream.clone(), now, self.budget, &mut removed)
+        };
+        removed.into_iter().for_each(|environment| self.stop(environment));
+        // Without room it is tried again later.
+        let Ok(id) = reserved else { return true };
+        let initialized = self.initialized(id, &stream, spec).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, function = spec.name, "an environment did not start");
+            false
+        });
+        self.release(id, initialized);
+        initialized || self.lock().is_closed()
+    }
+
+    async fn initialized(
+        self: &Arc<Self>,
+        id: u64,
+        stream: &str,
+        spec: &Arc<FunctionSpec>,
+    ) -> Result<bool, InvokeError> {
+        let start = self.setting.plan(spec).await?;
+        if start.invalid.is_some() {
+            return Ok(false);
+        }
+        let credentials = (self.credentials)(spec);
+        let kind = ("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "provisioned-concurrency".to_owned());
+        let variables = BTreeMap::from([kind]);
+        let started =
+            Environment::start(&self.setting, spec, &start, stream, Some(&credentials), &variables).await?;
+        let environment = Arc::new(started);
+        let replaced = self.lock().attach(id, &environment);
+        if let Some(replaced) = replaced {
+            self.stopped(&replaced).await;
+        }
+        Ok(matches!(environment.initialize(self.init_limit).await, Init::Ready(_)))
     }
 }
 
@@ -411,7 +476,7 @@ async fn sweep_forever(inner: Weak<Inner>, wake: Arc<Notify>) {
                     return;
                 }
                 let every = (inner.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_EVERY);
-                (!pool.is_empty()).then_some(every)
+                (!pool.is_at_rest()).then_some(every)
             }
         };
         match every {

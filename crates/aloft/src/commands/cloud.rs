@@ -10,6 +10,7 @@ use aloft_store::{Store, StoreError};
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,7 +50,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
     // Before anything can be recorded that a signal should remove.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let data = options.data.clone().unwrap_or_else(|| cloud::home().join("cloud"));
-    let store = if options.ephemeral { Store::ephemeral() } else { Store::open(&data) };
+    let store = if options.ephemeral { Store::ephemeral() } else { open(&data).await };
     let store = store.map_err(|error| explain_store(&error))?;
     let scratch = if options.ephemeral {
         std::env::temp_dir().join(format!("aloft-{}", Ids::random().hex(12)))
@@ -144,6 +145,17 @@ fn explain_start(error: &StartError) -> anyhow::Error {
         StartError::Store(_) | StartError::Service { .. } => "see the log above",
     };
     Mistakes::plain("CLOUD_DID_NOT_START", error.to_string(), help)
+}
+
+/// Opens the store. What a killed cloud was about to start has its files open for a moment longer than it lived.
+async fn open(data: &Path) -> Result<Store, StoreError> {
+    for _ in 0..20 {
+        match Store::open(data) {
+            Err(StoreError::InUse(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+            other => return other,
+        }
+    }
+    Store::open(data)
 }
 
 fn explain_store(error: &StoreError) -> anyhow::Error {

@@ -84,6 +84,21 @@ host, id = url["FunctionUrl"].split("/")[2], url["FunctionUrl"].split("/")[2].sp
 with urllib.request.urlopen(functions.meta.endpoint_url + "/_aws/lambda-url/" + id + "/") as answer:
     equal((answer.status, answer.headers["Content-Type"], answer.read()), (200, "text/plain", b"one two three"))
 
+import urllib.error
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+functions.update_function_url_config(FunctionName="flow-dev-talk", AuthType="AWS_IAM")
+address = functions.meta.endpoint_url + "/_aws/lambda-url/" + id + "/"
+try:
+    urllib.request.urlopen(address)
+    raise AssertionError("an unsigned request was answered")
+except urllib.error.HTTPError as error:
+    equal(error.code, 403)
+signed = AWSRequest("GET", address)
+SigV4Auth(boto3.Session().get_credentials(), "lambda", "us-east-1").add_auth(signed)
+with urllib.request.urlopen(urllib.request.Request(address, headers=dict(signed.headers))) as answer:
+    equal(answer.read(), b"one two three")
+
 arn = kinesis.describe_stream_summary(StreamName="clicks")["StreamDescriptionSummary"]["StreamARN"]
 consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="watch")["Consumer"]
 shards = kinesis.list_shards(StreamName="clicks")["Shards"]

@@ -1,11 +1,11 @@
 //! Aliases: names for a version, or for two that share the invocations.
 
-use super::Lambda;
 use super::errors::{conflict, invalid, not_found, wrong_revision};
 use super::functions::with_marker;
 use super::name::{FunctionKey, LATEST, Name};
 use super::provisioned::PROVISIONED;
 use super::rows::{ALIASES, Alias, EVENT_INVOKE, Function, POLICIES, Version};
+use super::{Lambda, provisioned};
 use crate::page;
 use crate::storage::{Fault, decode};
 use aloft_engine::{Context, ServiceError};
@@ -124,6 +124,7 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, input: Put) -> Re
     };
     let told = context.store().write(write).await?;
     lambda.running()?.changed(&function);
+    provisioned::settle(lambda.running()?, context, &function).await?;
     Ok(told)
 }
 
@@ -154,6 +155,7 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, input: Put) -> Re
     };
     let told = context.store().write(write).await?;
     lambda.running()?.changed(&function);
+    provisioned::settle(lambda.running()?, context, &function).await?;
     Ok(told)
 }
 
@@ -184,6 +186,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Which) -> 
     };
     context.store().write(write).await?;
     lambda.running()?.changed(&function);
+    provisioned::settle(lambda.running()?, context, &function).await?;
     Ok(())
 }
 

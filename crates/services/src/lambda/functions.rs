@@ -5,7 +5,7 @@ use super::name::{FunctionKey, LATEST, Name};
 use super::provisioned::PROVISIONED;
 use super::rows::{ALIASES, Alias, EVENT_INVOKE, FUNCTIONS, Function, POLICIES, VERSIONS, Version};
 use super::settings::{Changes, NOT_BUILT};
-use super::{Lambda, code, concurrency, credentials, limits, urls, versions};
+use super::{Lambda, code, concurrency, credentials, limits, provisioned, urls, versions};
 use crate::page;
 use crate::storage::{Fault, decode};
 use aloft_engine::{Context, ServiceError};
@@ -226,6 +226,7 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> 
     context.store().write(write).await?;
     let running = lambda.running()?;
     concurrency::changed(lambda, context, &name.function)?;
+    provisioned::settle(running, context, &name.function).await?;
     running.workers.retire(&name.function.account, &name.function.region, &name.function.name);
     Ok(())
 }

@@ -117,6 +117,19 @@ pub(super) async fn invoke(
     Ok(with_request_id(reply, &request_id))
 }
 
+/// `InvokeAsync`: how events were sent before `Invoke` could.
+pub(super) async fn invoke_async(
+    lambda: &Lambda,
+    context: &Context,
+    input: WithBody<Invoke>,
+) -> Result<Reply, ServiceError> {
+    let running = lambda.running()?;
+    let prepared = prepare(running, context, &input.params, input.body, limits::ASYNCHRONOUS_PAYLOAD).await?;
+    let request_id = prepared.call.request_id.clone();
+    events::accept(running, context, &prepared.name, prepared.call).await?;
+    Ok(with_request_id(Reply::new(json!({ "Status": 202 })), &request_id))
+}
+
 /// Checks what is asked for and finds the function.
 pub(super) async fn prepare(
     running: &Arc<Running>,

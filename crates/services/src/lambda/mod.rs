@@ -98,6 +98,7 @@ aloft_engine::operations! { Lambda;
     GetProvisionedConcurrencyConfig => provisioned::get,
     GetRuntimeManagementConfig => functions::get_runtime_management,
     Invoke => invoke::invoke,
+    InvokeAsync => invoke::invoke_async,
     InvokeWithResponseStream => streaming::invoke_with_stream,
     ListAliases => aliases::list,
     ListEventSourceMappings => mappings::list,

@@ -1,7 +1,7 @@
 //! Provisioned concurrency: invocations that a version has room for whatever others do.
 //!
-//! What is asked for is allocated at once, out of what the function reserves or the account has left. Environments are not
-//! started ahead of requests.
+//! What is asked for is allocated at once, out of what the function reserves or the account has left; so many environments
+//! are started ahead of requests, as the machine has room, and kept.
 
 use super::Lambda;
 use super::concurrency::{self, taken_in_all};
@@ -11,13 +11,15 @@ use super::gates::Numbers;
 use super::limits::{ACCOUNT_CONCURRENCY, LEAST_UNRESERVED};
 use super::name::{FunctionKey, LATEST, Name};
 use super::rows::{Alias, Function, Version};
+use super::running::Running;
 use crate::page;
 use crate::storage::{Fault, Rows, decode};
 use aloft_base::Timestamp;
-use aloft_engine::{Context, ServiceError};
+use aloft_engine::{Context, Engine, ServiceError};
 use aloft_store::{Key, Keyspace, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Settings by function and qualifier.
 pub(super) const PROVISIONED: Keyspace = "lambda.provisioned";
@@ -75,6 +77,46 @@ pub(super) fn numbers(
     Ok(numbers)
 }
 
+/// Has the workers keep the environments that a function has provisioned.
+pub(super) async fn settle(
+    running: &Arc<Running>,
+    context: &Context,
+    function: &FunctionKey,
+) -> Result<(), ServiceError> {
+    let snapshot = context.store().read().map_err(Fault::from)?;
+    let numbers = match Function::find(&snapshot, function) {
+        Ok(found) => numbers(&snapshot, function, &found).map_err(Fault::from)?,
+        Err(_) => Numbers::default(),
+    };
+    drop(snapshot);
+    let mut kept = Vec::new();
+    for (version, count) in numbers.provisioned {
+        let name = Name { function: function.clone(), qualifier: Some(version) };
+        let target = running.targets.find(running, context, &name).await?;
+        running.credentials.ensure(context, &target.spec).await?;
+        kept.push((target.spec.clone(), count as usize));
+    }
+    running.workers.keep(&function.account, &function.region, &function.name, kept);
+    Ok(())
+}
+
+/// Does so for all functions, after a start.
+pub(super) async fn settle_all(running: &Arc<Running>, engine: &Engine) -> Result<(), ServiceError> {
+    let rows =
+        engine.store().read().and_then(|it| it.scan(PROVISIONED, [], usize::MAX)).map_err(Fault::from)?;
+    let mut functions: Vec<FunctionKey> =
+        rows.iter().filter_map(|(key, _)| FunctionKey::of_key(key)).collect();
+    functions.dedup();
+    for function in functions {
+        let (account, region) = (function.account.clone(), function.region.clone());
+        let context = Context::service(engine, "lambda", account, region);
+        if let Err(error) = settle(running, &context, &function).await {
+            tracing::warn!(%error, function = function.arn(), "what is provisioned cannot be started");
+        }
+    }
+    Ok(())
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Put {
@@ -123,6 +165,7 @@ pub(super) async fn put(lambda: &Lambda, context: &Context, input: Put) -> Resul
     };
     let told = context.store().write(write).await?;
     concurrency::changed(lambda, context, &name.function)?;
+    settle(lambda.running()?, context, &name.function).await?;
     Ok(told)
 }
 
@@ -153,7 +196,8 @@ pub(super) async fn delete(lambda: &Lambda, context: &Context, input: Named) -> 
         Ok(())
     };
     context.store().write(write).await?;
-    concurrency::changed(lambda, context, &name.function)
+    concurrency::changed(lambda, context, &name.function)?;
+    settle(lambda.running()?, context, &name.function).await
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,6 @@
 //!
 //! Nothing here is state: a restart makes all of it again from the store.
 
-use super::code;
 use super::credentials::{self, Credentials};
 use super::dispatch::Dispatchers;
 use super::gates::Gates;
@@ -11,6 +10,7 @@ use super::poller::Pollers;
 use super::sink::Sink;
 use super::targets::Targets;
 use super::waiting::Waiting;
+use super::{code, provisioned};
 use aloft_engine::timers::Timer;
 use aloft_engine::{Context, Engine, ServiceError, storage_failed};
 use aloft_worker::{Workers, WorkersOptions};
@@ -71,6 +71,7 @@ impl Running {
     pub async fn take_up(self: &Arc<Self>, engine: &Engine) -> Result<(), ServiceError> {
         let failed = |error| storage_failed(&error);
         code::sweep(engine.store(), &self.code).map_err(failed)?;
+        provisioned::settle_all(self, engine).await?;
         self.dispatchers.take_up(engine, self).map_err(failed)?;
         self.pollers.take_up(engine, self).map_err(failed)
     }
@@ -93,7 +94,9 @@ impl Running {
     /// Forgets everything: the store is empty.
     pub fn forget(&self) {
         for environment in self.workers.status().environments {
-            self.workers.retire(&environment.account, &environment.region, &environment.function);
+            let (account, region) = (&environment.account, &environment.region);
+            self.workers.keep(account, region, &environment.function, Vec::new());
+            self.workers.retire(account, region, &environment.function);
         }
         self.targets.forget_all();
         self.credentials.forget();

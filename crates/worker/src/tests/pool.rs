@@ -180,3 +180,36 @@ async fn callers_may_go_away() {
     assert!(bench.logged().iter().any(|it| it.starts_with("REPORT")));
     bench.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_are_kept_whether_they_are_used_or_not() {
+    let bench = Bench::new();
+    let code =
+        "import os\ndef handler(event, context):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']";
+    let spec = Arc::new(function("python3.11", "index.handler", bench.code(&[("index.py", code)])));
+    let keep = |count: usize| {
+        let versions = if count == 0 { vec![] } else { vec![(spec.clone(), count)] };
+        bench.workers.keep(&spec.account, &spec.region, &spec.name, versions);
+    };
+    keep(2);
+    bench.workers.sweep().await;
+    let idle = || {
+        let environments = bench.workers.status().environments;
+        environments.iter().filter(|it| it.state == EnvironmentState::Idle).count()
+    };
+    while idle() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let outcome = bench.invoke(&spec, "{}").await;
+    assert_eq!((outcome.payload.as_ref(), outcome.init), (&br#""provisioned-concurrency""#[..], None));
+    bench.clock.advance(Duration::from_secs(3600));
+    bench.workers.sweep().await;
+    assert_eq!(idle(), 2);
+    keep(1);
+    bench.workers.sweep().await;
+    assert_eq!(idle(), 1);
+    keep(0);
+    bench.workers.sweep().await;
+    assert_eq!(idle(), 0);
+    bench.end().await;
+}

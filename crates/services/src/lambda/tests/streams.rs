@@ -229,3 +229,35 @@ def handler(event, context):
     assert_eq!(windows[2], "2026-11-23T04:09:00Z 2026-11-23T04:10:00Z 1 True");
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_reached_is_known_after_a_restart_and_never_too_far() {
+    let (store, clock) = (Store::ephemeral().expect("a store"), Clock::fixed(crate::testing::BEGINNING));
+    let code = |fails: bool| {
+        format!(
+            "import base64\ndef handler(event, context):\n    for r in event['Records']:\n        data = base64.b64decode(r['kinesis']['data']).decode()\n        if data == 'two' and {}:\n            raise ValueError(data)\n        print('record', data)",
+            if fails { "True" } else { "False" }
+        )
+    };
+    {
+        let cloud = cloud_on(store.clone(), clock.clone()).await;
+        let stream = kinesis(&cloud, 1).await;
+        create(&cloud, python("reader", &code(true))).await;
+        let mapping = json!({
+            "FunctionName": "reader", "EventSourceArn": stream, "StartingPosition": "TRIM_HORIZON", "BatchSize": 1,
+        });
+        check(&cloud, "CreateEventSourceMapping", mapping, json!("*")).await;
+        for data in ["one", "two", "three"] {
+            put(&cloud, "a", data).await;
+        }
+        // The second is tried and fails; the third waits behind it.
+        log_with(&cloud, "reader", "[ERROR] ValueError: two", 1).await;
+        cloud.stop().await;
+    }
+    let cloud = cloud_on(store, clock).await;
+    let update = json!({ "FunctionName": "reader", "ZipFile": zipped("main.py", &code(false)) });
+    check(&cloud, "UpdateFunctionCode", update, json!("*")).await;
+    cloud.advance(600);
+    assert_eq!(printed(&cloud, "record ", 3).await, ["one", "two", "three"]);
+    cloud.stop().await;
+}
