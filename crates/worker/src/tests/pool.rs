@@ -1,6 +1,6 @@
 //! When environments are started, reused, replaced and stopped.
 
-use super::{Bench, event};
+use super::{Bench, event, function};
 use crate::{EnvironmentState, FunctionSpec, InvokeError};
 use std::collections::HashSet;
 use std::sync::Arc;
