@@ -70,6 +70,8 @@ impl S3Object {
         let length = match &body {
             Body::Bytes(bytes) => bytes.len() as u64,
             Body::Stream(_, length) => *length,
+            // An object always has one.
+            Body::Open(_) => u64::MAX,
         };
         if length > LARGEST_OBJECT as u64 {
             return Err(errors::too_large(LARGEST_OBJECT));
