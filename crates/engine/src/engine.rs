@@ -145,6 +145,10 @@ impl Engine {
             let failed = |error| StartError::Service { service: service.name(), error };
             service.start(&engine).await.map_err(failed)?;
         }
+        for service in &engine.0.services {
+            let failed = |error| StartError::Service { service: service.name(), error };
+            service.take_up(&engine).await.map_err(failed)?;
+        }
         engine.spawn(timers::run(engine.clone()));
         engine.spawn(engine.metering().clone().run(engine.stopped()));
         engine.spawn(listener.serve(engine.clone()));

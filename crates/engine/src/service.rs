@@ -49,8 +49,13 @@ pub trait Service: Send + Sync {
         Ok(())
     }
 
-    /// Takes up work that was under way when the cloud stopped, and starts what runs in the background.
+    /// Reads caches, and starts what runs in the background. Others may not have started yet.
     async fn start(&self, _engine: &Engine) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// Takes up work that was under way when the cloud stopped. All services have started.
+    async fn take_up(&self, _engine: &Engine) -> Result<(), ServiceError> {
         Ok(())
     }
 

@@ -213,6 +213,9 @@ fn a_deployment_that_a_kill_broke_off_is_ended() {
 stacks = boto3.client("cloudformation")
 status = lambda: stacks.describe_stacks(StackName="notes-api-dev")["Stacks"][0]["StackStatus"]
 eventually(status, lambda status: status.endswith("_COMPLETE"))
+events = stacks.describe_stack_events(StackName="notes-api-dev")["StackEvents"]
+failed = [(event["LogicalResourceId"], event.get("ResourceStatusReason")) for event in events if "FAILED" in event["ResourceStatus"]]
+equal(failed, [])
 "#,
         );
         deploy(&cloud, &project);

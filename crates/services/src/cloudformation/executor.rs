@@ -107,13 +107,21 @@ impl Executor {
             Err(error) => return Ok(Err(error.message)),
         };
         let mut waiting: BTreeSet<String> = plan.declared.keys().cloned().collect();
+        // What an earlier run began may be there without anybody knowing: it is brought to an end even after a failure, so
+        // that there is something to take back.
+        let mut begun: BTreeSet<String> = BTreeSet::new();
+        if self.resuming {
+            let is_begun = |record: &&Record| record.status.ends_with("_IN_PROGRESS");
+            begun.extend(self.records.values().filter(is_begun).map(|record| record.logical_id.clone()));
+        }
         let (mut done, mut failed): (BTreeSet<String>, Vec<String>) = Default::default();
         let mut at_work = FuturesUnordered::new();
         loop {
             let ready: Vec<String> = waiting
                 .iter()
                 .filter(|id| {
-                    failed.is_empty() && plan.declared[*id].depends_on.iter().all(|need| done.contains(need))
+                    (failed.is_empty() || begun.contains(*id))
+                        && plan.declared[*id].depends_on.iter().all(|need| done.contains(need))
                 })
                 .take(AT_ONCE - at_work.len().min(AT_ONCE))
                 .cloned()

@@ -100,7 +100,7 @@ impl Service for CloudFormation {
         door::too_late(context, timer).await
     }
 
-    async fn start(&self, engine: &Engine) -> Result<(), ServiceError> {
+    async fn take_up(&self, engine: &Engine) -> Result<(), ServiceError> {
         for stack in records::unfinished(engine)? {
             tracing::info!(
                 stack = stack.name,

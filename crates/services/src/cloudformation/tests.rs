@@ -3,12 +3,13 @@
 mod custom;
 
 use super::CloudFormation;
-use aloft_base::{Clock, Ids};
+use super::records::{Made, Record};
+use aloft_base::{Clock, Ids, Timestamp};
 use aloft_engine::{
     Context, Engine, Input, Options, Reply, Resource, ResourceContext, ResourceHandler, ResourceType,
     Service, ServiceError, Update, async_trait, differs,
 };
-use aloft_store::Store;
+use aloft_store::{Store, Transaction};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -372,8 +373,8 @@ fn what_is_wrong_with_a_template_is_said_before_anything_is_made() {
     });
 }
 
-#[test]
-fn a_stack_that_was_being_made_when_the_cloud_died_is_finished() {
+/// Starts a cloud with a stack that nobody works on, as a crash leaves it, and tells how it ends.
+fn resumed(name: &str, resources: Value, records: Vec<Record>) -> Value {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -382,19 +383,58 @@ fn a_stack_that_was_being_made_when_the_cloud_died_is_finished() {
     runtime.block_on(async {
         let store = Store::ephemeral().expect("a store");
         let engine = cloud(store.clone()).await;
-        let wanted: super::stacks::Wanted =
-            serde_json::from_value(stack("resumed", json!({ "A": thing(json!({ "Size": 1 })) })))
-                .expect("wanted");
+        let wanted: super::stacks::Wanted = serde_json::from_value(stack(name, resources)).expect("wanted");
         let context = engine.root_context();
         let version = wanted.version(&context, None).await.expect("a version");
         let stack = wanted.new_stack(&context, version).expect("a stack");
-        // What a crash right after the answer leaves: the stack is written, and nobody works on it.
-        store.write(move |transaction| stack.put(transaction)).await.expect("written");
+        let write = move |transaction: &mut Transaction<'_>| {
+            records.iter().try_for_each(|record| record.put(transaction, &stack.id))?;
+            stack.put(transaction)
+        };
+        store.write(write).await.expect("written");
         engine.stop().await;
         let engine = cloud(store).await;
-        assert_eq!(settled(&engine, "resumed").await["StackStatus"], "CREATE_COMPLETE");
+        let stack = settled(&engine, name).await;
         engine.stop().await;
-    });
+        stack
+    })
+}
+
+#[test]
+fn a_stack_that_was_being_made_when_the_cloud_died_is_finished() {
+    let stack = resumed("resumed", json!({ "A": thing(json!({ "Size": 1 })) }), Vec::new());
+    assert_eq!(stack["StackStatus"], "CREATE_COMPLETE");
+}
+
+#[test]
+fn what_was_begun_when_the_cloud_died_is_taken_back_with_the_rest() {
+    let record = |id: &str, status: &str, made: Option<Made>| Record {
+        logical_id: id.to_owned(),
+        kind: "Test::Thing".to_owned(),
+        status: status.to_owned(),
+        reason: None,
+        made,
+        wanted: None,
+        before: None,
+        replaced: Vec::new(),
+        token: id.to_owned(),
+        depends_on: Default::default(),
+        deletion_policy: "Delete".to_owned(),
+        update_replace_policy: "Delete".to_owned(),
+        changed: Timestamp(0),
+    };
+    let there = Made { physical_id: "there".to_owned(), properties: json!({}), attributes: Map::new() };
+    let mut begun = thing(json!({}));
+    begun["DependsOn"] = json!("There");
+    let resources =
+        json!({ "Broken": thing(json!({ "Fail": true })), "There": thing(json!({})), "Begun": begun });
+    let records =
+        vec![record("There", "CREATE_COMPLETE", Some(there)), record("Begun", "CREATE_IN_PROGRESS", None)];
+    // The broken one fails before the turn of the one that was begun comes.
+    assert_eq!(resumed("begun", resources, records)["StackStatus"], "ROLLBACK_COMPLETE");
+    let log = LOG.lock().expect("the log");
+    let did = |what: &str| log.iter().any(|(stack, done)| stack == "begun" && done == what);
+    assert!(did("create Begun") && did("delete Begun") && did("delete There"), "{log:?}");
 }
 
 async fn physical_ids(engine: &Engine, name: &str) -> Vec<Value> {

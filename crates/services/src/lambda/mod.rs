@@ -173,8 +173,15 @@ impl Service for Lambda {
     }
 
     async fn start(&self, engine: &Engine) -> Result<(), ServiceError> {
-        let running = self.running.get_or_init(|| Running::start(engine));
-        running.take_up(engine).await
+        self.running.get_or_init(|| Running::start(engine));
+        Ok(())
+    }
+
+    async fn take_up(&self, engine: &Engine) -> Result<(), ServiceError> {
+        match self.running.get() {
+            Some(running) => running.take_up(engine).await,
+            None => Ok(()),
+        }
     }
 
     async fn stop(&self) {
