@@ -1,7 +1,8 @@
 //! `cargo xtask setup`: installs what tests, demo and benchmark need besides Rust, all of it below `tests/.cache`.
 //!
 //! Every folder there is made from a lock file and is marked with that file's hash when it is complete, so a second run
-//! does nothing and one that was cut off is done again. Nothing is installed for the machine, and no script of a package runs.
+//! does nothing and one that was cut off is done again. Nothing is installed for the machine, and no script of a package runs
+//! but those that build the official runtime client for Node.js.
 
 use crate::shell;
 use anyhow::{Context, Result, bail, ensure};
@@ -19,7 +20,40 @@ pub fn run() -> Result<()> {
     python("sleuth", "tests/clients/sleuth-requirements.txt", vendor)?;
     npm("original", "original")?;
     npm("fork", "fork")?;
+    conformance()?;
     browser()
+}
+
+/// Builds the official runtime clients, which the tests of the Runtime API use. The folder has the form of a layer.
+fn conformance() -> Result<()> {
+    python("conformance/python", "tests/conformance/requirements.txt", vendor)?;
+    npm("conformance", "conformance/nodejs")?;
+    let cache = aloft_testkit::cache().join("conformance");
+    let client = cache.join("nodejs/node_modules/aws-lambda-ric");
+    if !client.join("rapid-client.node").exists() {
+        println!("building aws-lambda-ric");
+        let places = [cache.join("python/bin"), cache.join("nodejs/node_modules/.bin")];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(places.into_iter().chain(std::env::split_paths(&path)))?;
+        for script in ["scripts/preinstall.sh", "scripts/postinstall.sh"] {
+            let mut command = at(&client, "sh");
+            command.arg(script).env("PATH", &path).env("PYTHONPATH", cache.join("python"));
+            let built = command.stdin(Stdio::null()).output()?;
+            if !built.status.success() {
+                // It needs a compiler for C++; the test with it says that it is absent.
+                println!("cannot build aws-lambda-ric:\n{}", String::from_utf8_lossy(&built.stderr));
+                break;
+            }
+        }
+    }
+    let source = shell::root().join("tests/conformance/rust");
+    let inputs = ["Cargo.lock", "Cargo.toml", "src/main.rs"].map(|it| source.join(it));
+    install("conformance/rust", &inputs, |folder| {
+        let mut cargo = shell::cargo(&["build", "--locked", "--quiet"]);
+        shell::run(cargo.current_dir(&source).env("CARGO_TARGET_DIR", folder.join("target")))?;
+        fs::rename(folder.join("target/debug/bootstrap"), folder.join("bootstrap"))?;
+        Ok(fs::remove_dir_all(folder.join("target"))?)
+    })
 }
 
 /// Installs what Lambda's runtimes bring along, which is all that the demo needs.
@@ -60,7 +94,7 @@ pub fn npm(lock: &str, name: &str) -> Result<()> {
 /// Installs the packages of a folder's `package-lock.json` in `<cache>/<name>`.
 fn npm_of(folder: &str, name: &str) -> Result<()> {
     let source = shell::root().join(folder);
-    install(name, &source.join("package-lock.json"), |folder| {
+    install(name, &[source.join("package-lock.json")], |folder| {
         for file in ["package.json", "package-lock.json"] {
             fs::copy(source.join(file), folder.join(file))?;
         }
@@ -71,7 +105,13 @@ fn npm_of(folder: &str, name: &str) -> Result<()> {
 
 fn python(name: &str, requirements: &str, make: impl Fn(&Path, &Path) -> Result<()>) -> Result<()> {
     let requirements = shell::root().join(requirements);
-    install(name, &requirements, |folder| make(folder, &requirements))
+    install(name, std::slice::from_ref(&requirements), |folder| make(folder, &requirements))
+}
+
+fn vendor(folder: &Path, requirements: &Path) -> Result<()> {
+    let pip =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
+    shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
 }
 
 fn virtual_environment(folder: &Path, requirements: &Path) -> Result<()> {
@@ -81,10 +121,13 @@ fn virtual_environment(folder: &Path, requirements: &Path) -> Result<()> {
     shell::run(at(folder, folder.join("bin/python")).args(pip).arg("--requirement").arg(requirements))
 }
 
-/// Fills `<cache>/<name>` unless it is complete and made from this lock file.
-fn install(name: &str, lock: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// Fills `<cache>/<name>` unless it is complete and made from these files.
+fn install(name: &str, inputs: &[PathBuf], fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let folder: PathBuf = aloft_testkit::cache().join(name);
-    let content = fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let mut content = Vec::new();
+    for file in inputs {
+        content.extend(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
+    }
     let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
     let stamp = folder.join(".complete");
     if fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == hash) {

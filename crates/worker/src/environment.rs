@@ -82,7 +82,7 @@ impl Setting {
         let planned = tokio::task::spawn_blocking(move || {
             let runtime = runtimes::find(&spec.runtime)?;
             let directory = setting.runtime_directory(runtime.name());
-            runtime.start(&spec, &directory, &setting.installed)
+            Ok(runtime.start(&spec, &directory, &setting.installed)?.wrapped(&spec))
         });
         planned.await.map_err(io::Error::other)?
     }
@@ -209,8 +209,8 @@ impl Environment {
         environment.extend(inherit.iter().map(|(name, value)| (name.clone(), value.clone())));
         let jailed = setting.sandbox.spawn(Launch {
             name: id.to_owned(),
-            program: places.start.program,
-            arguments: places.start.arguments,
+            program: places.program,
+            arguments: places.arguments,
             environment,
             // Nobody else writes there.
             mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={stream}"),

@@ -82,6 +82,8 @@ struct Current {
     answer: Option<oneshot::Sender<Answer>>,
     /// Taken when a streamed answer begins.
     stream: Option<ResponseStream>,
+    /// A streamed answer has begun, so nothing else may answer.
+    streaming: bool,
 }
 
 /// Counts a runtime that waits, for as long as it does.
@@ -177,6 +179,7 @@ impl Exchange {
             request_id: invocation.request_id.clone(),
             answer: Some(answer),
             stream: invocation.stream.clone(),
+            streaming: false,
         });
         // The process reads the system's clock, whatever the cloud's clock says.
         let deadline_millis = Clock::system().now().add(timeout).millis();
@@ -190,12 +193,19 @@ impl Exchange {
         if too_large { Err(Refusal::TooLarge) } else { Ok(()) }
     }
 
-    /// The runtime: begins a streamed answer. Nothing when nobody wants the pieces.
-    pub(crate) fn take_stream(&self, request_id: &str) -> Option<ResponseStream> {
+    /// The runtime: begins a streamed answer, which [`Exchange::end_stream`] ends. Nothing when nobody wants the pieces.
+    pub(crate) fn begin_stream(&self, request_id: &str) -> Result<Option<ResponseStream>, Refusal> {
         let mut state = self.lock();
-        let current = state.current.as_mut().filter(|current| current.request_id == request_id)?;
-        current.answer.as_ref()?;
-        current.stream.take()
+        let current = unanswered(&mut state, request_id)?;
+        current.streaming = true;
+        Ok(current.stream.take())
+    }
+
+    /// The runtime: has sent all the pieces, so that the invocation can be answered.
+    pub(crate) fn end_stream(&self, request_id: &str) {
+        if let Some(current) = self.lock().current.as_mut().filter(|it| it.request_id == request_id) {
+            current.streaming = false;
+        }
     }
 
     /// The runtime: answers the current invocation with an error.
@@ -205,16 +215,9 @@ impl Exchange {
 
     fn answer(&self, request_id: &str, answer: Answer) -> Result<(), Refusal> {
         let mut state = self.lock();
-        if state.closed {
-            return Err(Refusal::State("Closed", "InvocationResponse"));
+        if let Some(sender) = unanswered(&mut state, request_id)?.answer.take() {
+            let _ = sender.send(answer);
         }
-        let Some(current) = state.current.as_mut().filter(|current| current.request_id == request_id) else {
-            return Err(Refusal::RequestId);
-        };
-        let Some(sender) = current.answer.take() else {
-            return Err(Refusal::State("InvocationResponse", "InvocationResponse"));
-        };
-        let _ = sender.send(answer);
         Ok(())
     }
 
@@ -228,5 +231,19 @@ impl Exchange {
             }
             _ => Err(Refusal::State("RuntimeReady", "InitError")),
         }
+    }
+}
+
+/// The current invocation, when it is this one and nothing has begun to answer it.
+fn unanswered<'a>(state: &'a mut State, request_id: &str) -> Result<&'a mut Current, Refusal> {
+    if state.closed {
+        return Err(Refusal::State("Closed", "InvocationResponse"));
+    }
+    match state.current.as_mut().filter(|current| current.request_id == request_id) {
+        None => Err(Refusal::RequestId),
+        Some(current) if current.answer.is_none() || current.streaming => {
+            Err(Refusal::State("InvocationResponse", "InvocationResponse"))
+        }
+        Some(current) => Ok(current),
     }
 }

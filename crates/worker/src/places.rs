@@ -15,8 +15,11 @@ pub(crate) struct Places {
     pub(crate) layers: Vec<PathBuf>,
     /// The private directory for temporary files.
     pub(crate) temporary: PathBuf,
-    /// How the process is started there.
+    /// How the runtime is started there.
     pub(crate) start: Start,
+    /// The executable of the process: the runtime's, or the function's own wrapper around it.
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
     /// What the jail shows; `None` without one.
     pub(crate) view: Option<View>,
 }
@@ -24,11 +27,14 @@ pub(crate) struct Places {
 impl Places {
     /// Everything where it is on the host.
     pub(crate) fn of_host(spec: &FunctionSpec, start: &Start, temporary: &Path) -> Self {
+        let (program, arguments) = command(start);
         Self {
             code: spec.code_directory.clone(),
             layers: spec.layer_directories.iter().rev().cloned().collect(),
             temporary: temporary.to_owned(),
             start: start.clone(),
+            program,
+            arguments,
             view: None,
         }
     }
@@ -54,25 +60,42 @@ impl Places {
             }
             parts.join(":")
         };
+        let runtime = start.runtime_directory.clone();
+        let start = Start {
+            program,
+            arguments: start.arguments.iter().map(argument).collect(),
+            variables: start.variables.iter().map(|(name, text)| (name.clone(), list(text))).collect(),
+            runtime_directory: "/var/runtime".into(),
+            wrapper: start.wrapper.as_deref().map(|it| moved(&moves, it)),
+            ..start.clone()
+        };
+        let (program, arguments) = command(&start);
         Self {
             code: "/var/task".into(),
             layers: vec!["/opt".into()],
             temporary: "/tmp".into(),
-            start: Start {
-                program,
-                arguments: start.arguments.iter().map(argument).collect(),
-                variables: start.variables.iter().map(|(name, text)| (name.clone(), list(text))).collect(),
-                runtime_directory: "/var/runtime".into(),
-                ..start.clone()
-            },
+            start,
+            program,
+            arguments,
             view: Some(View {
                 code: spec.code_directory.clone(),
                 // What the runtimes bring along is a layer that need not be installed.
                 layers: spec.layer_directories.iter().filter(|it| it.is_dir()).cloned().collect(),
-                runtime: start.runtime_directory.clone(),
+                runtime,
                 interpreter,
                 temporary_mb: spec.ephemeral_storage_mb,
             }),
+        }
+    }
+}
+
+/// What is executed, and its arguments.
+fn command(start: &Start) -> (PathBuf, Vec<OsString>) {
+    match &start.wrapper {
+        None => (start.program.clone(), start.arguments.clone()),
+        Some(wrapper) => {
+            let program = [start.program.clone().into_os_string()];
+            (wrapper.clone(), program.into_iter().chain(start.arguments.iter().cloned()).collect())
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::RESPONSE_LIMIT;
 use crate::exchange::{Exchange, Refusal};
+use crate::report;
 use crate::runtime_api::{Read, read, streaming_error};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -75,10 +76,17 @@ pub(crate) async fn take(
     body: Incoming,
 ) -> Option<Result<(), Refusal>> {
     let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    match exchange.take_stream(id) {
-        Some(stream) => pass_on(exchange, id, kind, body, &stream).await,
-        None => gather(exchange, id, kind, body).await,
+    let taken = match exchange.begin_stream(id) {
+        Ok(Some(stream)) => pass_on(exchange, id, kind, body, &stream).await,
+        Ok(None) => gather(exchange, id, kind, body).await,
+        Err(refusal) => return Some(Err(refusal)),
+    };
+    if taken.is_none() {
+        exchange.end_stream(id);
+        let text = "The runtime ended its answer before the end.";
+        let _ = exchange.fail(id, report::error("Runtime.TruncatedResponse", text));
     }
+    taken
 }
 
 async fn pass_on(
@@ -101,6 +109,7 @@ async fn pass_on(
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
+    exchange.end_stream(id);
     Some(if length > STREAMED_LIMIT {
         let message =
             format!("Response payload size exceeded maximum allowed payload size ({STREAMED_LIMIT} bytes).");
@@ -120,7 +129,9 @@ pub(crate) fn has_failed(trailers: &HeaderMap) -> bool {
 }
 
 async fn gather(exchange: &Exchange, id: &str, kind: &str, body: Incoming) -> Option<Result<(), Refusal>> {
-    match read(body, RESPONSE_LIMIT).await {
+    let read = read(body, RESPONSE_LIMIT).await;
+    exchange.end_stream(id);
+    match read {
         Read::Whole(_, trailers) if has_failed(&trailers) => {
             Some(exchange.fail(id, streaming_error(&trailers)))
         }

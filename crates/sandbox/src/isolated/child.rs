@@ -352,11 +352,23 @@ fn restrict(path: &CStr, attributes: u64) -> rustix::io::Result<()> {
     if result == 0 { Ok(()) } else { Err(last_error()) }
 }
 
+/// How often a file in `/proc` is opened that another jail keeps away at the same moment.
+const ATTEMPTS: usize = 1000;
+
 /// Writes who is who into the new user namespace. One user is mapped, so this needs no privilege.
 fn map(orders: &Orders, own: &OwnedFd) -> rustix::io::Result<()> {
     let write = |name: &CStr, text: &[u8]| {
-        let file = rustix::fs::openat(own, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        rustix::io::write(&file, text).map(drop)
+        let open = || rustix::fs::openat(own, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let mut file = open();
+        // A jail that starts at the same moment shares this memory, and may have made it untraceable once more.
+        for _ in 0..ATTEMPTS {
+            if file.as_ref().err() != Some(&Errno::ACCESS) {
+                break;
+            }
+            rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+            file = open();
+        }
+        rustix::io::write(&file?, text).map(drop)
     };
     write(c"setgroups", b"deny")?;
     write(c"uid_map", orders.user_map.to_bytes())?;

@@ -99,6 +99,13 @@ impl Plan {
                 plan.bind(&path, &path)?;
             }
         }
+        // JDKs of Linux distributions have theirs in directories of their own, with their versions.
+        for path in std::fs::read_dir("/etc").into_iter().flatten().flatten().map(|it| it.path()) {
+            let name = path.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+            if (name == "java" || name.starts_with("java-")) && path.is_dir() {
+                plan.bind(&path, &path)?;
+            }
+        }
         plan.file(Path::new("/etc/passwd"), PASSWD)?;
         plan.file(Path::new("/etc/group"), GROUPS)?;
         for (at, target) in

@@ -39,22 +39,26 @@ pub(crate) struct Search<'a> {
 impl Installed {
     /// The language for a runtime identifier, whose version is said once in the log where it is another one.
     pub(crate) fn find(&self, identifier: &str, search: &Search<'_>) -> Result<Found, InvokeError> {
+        self.find_by(identifier, search.language, search.advice, || search.run())
+    }
+
+    /// The same for a language that is found in another way.
+    pub(crate) fn find_by(
+        &self,
+        identifier: &str,
+        language: &str,
+        advice: &str,
+        look: impl FnOnce() -> Option<Found>,
+    ) -> Result<Found, InvokeError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(identifier).filter(|it| it.program.exists()) {
             return Ok(found.clone());
         }
-        let found = search.run().ok_or_else(|| InvokeError::RuntimeMissing {
-            message: format!(
-                "the runtime `{identifier}` needs {}, which is not installed: {}",
-                search.language, search.advice
-            ),
+        let found = look().ok_or_else(|| InvokeError::RuntimeMissing {
+            message: format!("the runtime `{identifier}` needs {language}, which is not installed: {advice}"),
         })?;
         if !found.serves(identifier) {
-            tracing::warn!(
-                "{identifier} runs on {} {}, which is what is installed",
-                search.language,
-                found.version
-            );
+            tracing::warn!("{identifier} runs on {language} {}, which is what is installed", found.version);
         }
         known.insert(identifier.to_owned(), found.clone());
         Ok(found)
@@ -69,10 +73,10 @@ impl Found {
     }
 }
 
-/// `20` of `nodejs20.x`, `3.12` of `python3.12`.
+/// `20` of `nodejs20.x`, `3.12` of `python3.12`, `8` of `java8.al2`.
 pub(crate) fn wanted_version(identifier: &str) -> &str {
     let digits = identifier.find(|it: char| it.is_ascii_digit()).unwrap_or(identifier.len());
-    identifier[digits..].trim_end_matches(".x")
+    identifier[digits..].trim_end_matches(".x").trim_end_matches(".al2")
 }
 
 impl Search<'_> {
@@ -125,6 +129,8 @@ mod tests {
         check("nodejs2.x", "20.20.2", false);
         check("python3.1", "3.11.7", false);
         check("python3.11", "3.11.7", true);
+        check("java8.al2", "8.0_412", true);
+        check("java11", "17.0.15", false);
     }
 
     #[test]

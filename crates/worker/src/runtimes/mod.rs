@@ -3,10 +3,12 @@
 //! A runtime knows which identifiers it serves, where its language is found on this machine, and how its bootstrap is
 //! started. The bootstrap is an ordinary client of the Runtime API; nothing else here knows the language.
 
+mod java;
 mod locate;
 mod nodejs;
 mod provided;
 mod python;
+mod ruby;
 
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::BTreeMap;
@@ -14,10 +16,12 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use locate::Found;
 pub(crate) use locate::Installed;
 
 /// The runtimes, in alphabetical order.
-pub static RUNTIMES: &[&dyn Runtime] = &[&nodejs::NodeJs, &provided::Provided, &python::Python];
+pub static RUNTIMES: &[&dyn Runtime] =
+    &[&java::Java, &nodejs::NodeJs, &provided::Provided, &python::Python, &ruby::Ruby];
 
 /// One language.
 pub trait Runtime: Sync {
@@ -62,7 +66,34 @@ pub struct Start {
     pub version: String,
     /// Set when the program cannot be started; an initialisation error of this message instead.
     pub invalid: Option<String>,
+    /// A script of the function's that is started instead, with the program and its arguments behind it.
+    pub wrapper: Option<PathBuf>,
 }
+
+impl Start {
+    /// With the script that the function names in `AWS_LAMBDA_EXEC_WRAPPER`, below `/var/task` or `/opt`. Lambda knows it
+    /// for its own languages only.
+    pub(crate) fn wrapped(mut self, spec: &FunctionSpec) -> Self {
+        let Some(named) = spec.environment.get(WRAPPER).filter(|_| self.execution_environment.is_some())
+        else {
+            return self;
+        };
+        let below = |root: &str| named.strip_prefix(root)?.strip_prefix('/');
+        let candidates: Vec<PathBuf> = match (below("/var/task"), below("/opt")) {
+            (Some(name), _) => vec![spec.code_directory.join(name)],
+            (_, Some(name)) => spec.layer_directories.iter().rev().map(|it| it.join(name)).collect(),
+            _ => vec![named.into()],
+        };
+        match candidates.into_iter().find(|it| it.is_file()) {
+            Some(wrapper) if locate::is_executable(&wrapper) => self.wrapper = Some(wrapper),
+            Some(_) => self.invalid = Some(format!("fork/exec {named}: permission denied")),
+            None => self.invalid = Some(format!("fork/exec {named}: no such file or directory")),
+        }
+        self
+    }
+}
+
+const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 
 /// The runtime that serves an identifier.
 ///

@@ -32,12 +32,11 @@ impl Runtime for Provided {
         let candidates: Vec<_> = directories.map(|it| it.join("bootstrap")).collect();
         let program = candidates.iter().find(|it| it.is_file());
         let invalid = match program {
-            None => {
-                let tried: Vec<String> = candidates.iter().map(|it| it.display().to_string()).collect();
-                Some(format!("Couldn't find valid bootstrap(s): [{}]", tried.join(" ")))
-            }
+            // In Lambda's words, which name Lambda's places.
+            None => Some("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned()),
             Some(program) if !is_executable(program) => {
-                Some(format!("fork/exec {}: permission denied", program.display()))
+                let root = if program.starts_with(&spec.code_directory) { "/var/task" } else { "/opt" };
+                Some(format!("fork/exec {root}/bootstrap: permission denied"))
             }
             Some(_) => None,
         };
@@ -49,6 +48,7 @@ impl Runtime for Provided {
             execution_environment: None,
             version: spec.runtime.clone(),
             invalid,
+            wrapper: None,
         })
     }
 }

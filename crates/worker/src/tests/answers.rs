@@ -166,3 +166,48 @@ while True:
     assert_eq!(bench.workers.status().environments[0].invocations, 2);
     bench.end().await;
 }
+
+/// A script of the function's that is started with the language and its arguments behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrappers() {
+    let bench = Bench::new();
+    let wrapper = "#!/bin/sh\nexport GREETING=wrapped\nexec \"$@\"\n";
+    let code = bench.code(&[
+        ("index.py", "import os\n\ndef handler(event, context):\n    return os.environ['GREETING']"),
+        ("index.js", "exports.handler = async () => process.env.GREETING"),
+    ]);
+    let layer = bench.code(&[("bootstrap", wrapper), ("plain", wrapper)]);
+    for (runtime, wrapper, expected) in [
+        ("python3.11", "/opt/bootstrap", r#""wrapped""#),
+        ("nodejs20.x", "/opt/bootstrap", r#""wrapped""#),
+        ("nodejs20.x", "/var/task/absent", "*fork/exec /var/task/absent: no such file or directory*"),
+        ("nodejs20.x", "/opt/plain", "*Runtime.InvalidEntrypoint*fork/exec /opt/plain: permission denied*"),
+    ] {
+        let mut spec = function(runtime, "index.handler", &code);
+        spec.name = format!("{}-{}", wrapper.replace('/', "-"), spec.runtime);
+        spec.layer_directories = vec![layer.clone()];
+        spec.environment.insert("AWS_LAMBDA_EXEC_WRAPPER".to_owned(), wrapper.to_owned());
+        let outcome = bench.invoke(&spec, "{}").await;
+        super::assert_like(&String::from_utf8_lossy(&outcome.payload), expected);
+    }
+    bench.end().await;
+}
+
+/// TypeScript, where Node leaves out types by itself; elsewhere an error that says what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typescript() {
+    let bench = Bench::new();
+    let source = "export const handler = async (event: { name: string }): Promise<string> => event.name;";
+    let mut spec = function("nodejs22.x", "src/index.handler", bench.code(&[("src/index.ts", source)]));
+    spec.name = "typed".to_owned();
+    let seen = bench.invoke(&spec, r#"{"name":"Ada"}"#).await;
+    let strips = bench.node("exports.handler = async () => Boolean(process.features.typescript)");
+    let expected = match bench.invoke(&strips, "{}").await.payload.as_ref() {
+        b"true" => r#""Ada""#,
+        _ => {
+            r#"{"errorType":"Runtime.ImportModuleError","errorMessage":"index.ts is TypeScript, which Node.js * does not run. Compile it to JavaScript (a bundler such as esbuild does), or install Node.js 22.18 or later.",*"#
+        }
+    };
+    super::assert_like(&String::from_utf8_lossy(&seen.payload), expected);
+    bench.end().await;
+}

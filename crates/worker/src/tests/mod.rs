@@ -4,9 +4,12 @@
 
 mod abuse;
 mod answers;
+mod conformance;
 mod failures;
+mod java;
 mod network;
 mod pool;
+mod ruby;
 mod runtime_api;
 mod streaming;
 mod surroundings;

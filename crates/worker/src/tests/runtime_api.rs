@@ -1,7 +1,7 @@
 //! The Runtime API against a client that breaks its rules: what is refused, and how.
 
 use crate::exchange::{Answer, Exchange, Initialized};
-use crate::{RESPONSE_LIMIT, runtime_api};
+use crate::{RESPONSE_LIMIT, ResponseStream, StreamPiece, runtime_api};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -150,5 +150,63 @@ async fn lost_connections() {
     api.check("GET", "invocation/next", "", 200, "{}").await;
     api.check("POST", "invocation/a/response", "1", 202, "OK").await;
     assert!(answer.await.is_ok());
+    api.server.abort();
+}
+
+/// Answers that come piece by piece, with and without an error behind them, to invokers that gather and that pass on.
+#[tokio::test]
+async fn streamed_answers() {
+    let api = Api::new().await;
+    let send = async |kind: &str, chunks: &str, trailers: &str| {
+        let request = format!(
+            "POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\
+             Lambda-Runtime-Function-Response-Mode: streaming\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\
+             Content-Type: {kind}\r\n\r\n{chunks}{trailers}\r\n"
+        );
+        api.raw(request.as_bytes()).await.0
+    };
+    let integration = "application/vnd.awslambda.http-integration-response";
+    let failed = "Lambda-Runtime-Function-Error-Type: Late\r\nLambda-Runtime-Function-Error-Body: eyJlcnJvclR5cGUiOiJMYXRlIn0=\r\n";
+    for (kind, chunks, trailers, expected) in [
+        ("text/plain", "3\r\none\r\n4\r\n two\r\n0\r\n", "", "one two"),
+        (
+            integration,
+            "2\r\n{}\r\n9\r\n\0\0\0\0\0\0\0\0b\r\n0\r\n",
+            "",
+            r#"{"body":"b","isBase64Encoded":false}"#,
+        ),
+        ("text/plain", "3\r\none\r\n0\r\n", failed, r#"{"errorType":"Late"}"#),
+    ] {
+        let answer = api.offer("a");
+        api.check("GET", "invocation/next", "", 200, "{}").await;
+        assert_eq!(send(kind, chunks, trailers).await, 202);
+        let seen = match answer.await {
+            Ok(Answer::Response(bytes) | Answer::Error(bytes)) => {
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            other => format!("{other:?}"),
+        };
+        assert_eq!(seen, expected);
+        // Nothing else may answer.
+        assert_eq!(send(kind, chunks, trailers).await, 403);
+    }
+
+    // Cut off before its end.
+    let (stream, mut pieces) = ResponseStream::new();
+    let mut invocation = super::event("{}");
+    (invocation.request_id, invocation.stream) = ("a".to_owned(), Some(stream));
+    let answer = api.exchange.offer(Arc::new(invocation), Duration::from_secs(3));
+    api.check("GET", "invocation/next", "", 200, "{}").await;
+    let mut connection = TcpStream::connect(api.address).await.expect("a connection");
+    let begun = b"POST /2018-06-01/runtime/invocation/a/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n\r\n3\r\none\r\n";
+    connection.write_all(begun).await.expect("sent");
+    assert_eq!(pieces.recv().await, Some(StreamPiece::Begin(String::new())));
+    assert_eq!(pieces.recv().await, Some(StreamPiece::Data("one".into())));
+    api.check("POST", "invocation/a/response", "2", 403, "InvalidStateTransition").await;
+    drop(connection);
+    let seen = answer.await;
+    assert!(matches!(seen, Ok(Answer::Error(_))), "{seen:?}");
+    assert!(format!("{seen:?}").contains("Runtime.TruncatedResponse"), "{seen:?}");
+    assert_eq!(pieces.recv().await, None);
     api.server.abort();
 }

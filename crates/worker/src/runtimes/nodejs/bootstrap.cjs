@@ -298,6 +298,8 @@ async function loadModule(directory, name) {
     if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : await requireOrImport(`${file}.js`, asModule);
     if (isFile(`${file}.mjs`)) return await asModule(`${file}.mjs`);
     if (isFile(`${file}.cjs`)) return require(`${file}.cjs`);
+    const typed = ['ts', 'mts', 'cts'].map((extension) => `${file}.${extension}`).find(isFile);
+    if (typed !== undefined) return await loadTypeScript(typed, asModule);
     return require(require.resolve(name, { paths: [directory, taskRoot] }));
   } catch (error) {
     if (error instanceof SyntaxError) throw new RuntimeError('UserCodeSyntaxError', String(error), error);
@@ -308,6 +310,13 @@ async function loadModule(directory, name) {
     }
     throw error;
   }
+}
+
+/** TypeScript runs where Node itself leaves out the types: 22.18 and 23.6 and later. */
+function loadTypeScript(file, asModule) {
+  if (process.features.typescript) return asModule(file);
+  const message = `${path.basename(file)} is TypeScript, which Node.js ${process.versions.node} does not run. Compile it to JavaScript (a bundler such as esbuild does), or install Node.js 22.18 or later.`;
+  throw new RuntimeError('ImportModuleError', message);
 }
 
 /** Lambda lets ES modules find packages along NODE_PATH too, which Node itself does only for CommonJS. */

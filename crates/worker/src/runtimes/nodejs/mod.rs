@@ -59,6 +59,7 @@ impl Runtime for NodeJs {
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
             version: format!("nodejs:{}", found.version),
             invalid: None,
+            wrapper: None,
         })
     }
 }

@@ -62,6 +62,7 @@ impl Runtime for Python {
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
             version: format!("python:{}", found.version),
             invalid: None,
+            wrapper: None,
         })
     }
 }
