@@ -4,6 +4,7 @@
 //! pool that owns it.
 
 use crate::exchange::{Exchange, Initialized};
+use crate::extensions::{About, Extensions, RUNTIME_END};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
 use crate::logs::{Destination, Logs};
 use crate::outward::{self, Outward};
@@ -11,10 +12,12 @@ use crate::places::Places;
 use crate::report;
 use crate::runtime_api;
 use crate::runtimes::{self, Installed, RUNTIMES, Start};
+use crate::telemetry::Telemetry;
 use crate::variables::{Surroundings, variables};
 use aloft_base::{ByteSize, Clock, Ids};
 use aloft_sandbox::{API_PORT, Exit, Jailed, Launch, Limits, Output, Sandbox};
 use bytes::Bytes;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -29,6 +32,9 @@ use tokio::task::AbortHandle;
 /// Lambda's bounds for one environment.
 const PROCESSES: u32 = 1024;
 const OPEN_FILES: u64 = 1024;
+
+/// The script that starts extensions, in each runtime's directory.
+pub(crate) const SUPERVISE: &str = "supervise.sh";
 
 /// How old a measurement of memory may be.
 const MEASURE_EVERY: Duration = Duration::from_millis(20);
@@ -58,6 +64,7 @@ impl Setting {
             let directory = self.runtime_directory(runtime.name());
             builder.create(&directory)?;
             runtime.install(&directory)?;
+            fs::write(directory.join(SUPERVISE), include_str!("supervise.sh"))?;
             // A jailed function is somebody else, and reads it nonetheless.
             readable(&directory)?;
         }
@@ -82,7 +89,7 @@ impl Setting {
         let planned = tokio::task::spawn_blocking(move || {
             let runtime = runtimes::find(&spec.runtime)?;
             let directory = setting.runtime_directory(runtime.name());
-            Ok(runtime.start(&spec, &directory, &setting.installed)?.wrapped(&spec))
+            Ok(runtime.start(&spec, &directory, &setting.installed)?.wrapped(&spec).extended(&spec))
         });
         planned.await.map_err(io::Error::other)?
     }
@@ -94,6 +101,7 @@ impl Setting {
             stream: stream.to_owned(),
             sink: self.sink.clone(),
             clock: self.clock.clone(),
+            telemetry: None,
         }
     }
 
@@ -157,14 +165,38 @@ impl Environment {
             DirBuilder::new().recursive(true).mode(0o700).create(&temporary)?;
             Places::of_host(spec, start, &temporary)
         };
-        let launched = Self::launch(setting, spec, places, stream, credentials, inherit, &id).await;
+        let about = About {
+            name: spec.name.clone(),
+            version: spec.version.clone(),
+            handler: spec.handler.clone(),
+            account: spec.account.to_string(),
+        };
+        let mut telemetry = Telemetry::new(setting.clock.clone());
+        if !start.extensions.is_empty() {
+            telemetry.activate();
+        }
+        if setting.sandbox.has_networks() {
+            telemetry.relay();
+        }
+        let telemetry = Arc::new(telemetry);
+        let extensions = Extensions::new(setting.ids.clone(), telemetry.clone(), about);
+        let mut destination = setting.destination(spec, stream);
+        destination.telemetry = Some(telemetry.clone());
+        let launched = Self::launch(setting, spec, places, destination, credentials, inherit, &id).await;
         let Launched { jailed, logs, api, mut tasks } = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
-        let (exchange, initialized) = Exchange::new();
+        let (exchange, initialized) = Exchange::new(extensions);
         tasks.push(tokio::spawn(runtime_api::serve(api, exchange.clone())).abort_handle());
         tasks.push(tokio::spawn(logs.clone().pump()).abort_handle());
         logs.begin(report::init_start(&start.version, spec.region.as_str()), true);
+        telemetry.platform("initStart", || {
+            report::phase([
+                ("runtimeVersion", start.version.as_str().into()),
+                ("functionName", spec.name.as_str().into()),
+                ("functionVersion", spec.version.as_str().into()),
+            ])
+        });
         logs.flush();
         Ok(Self {
             spec: spec.clone(),
@@ -185,7 +217,7 @@ impl Environment {
         setting: &Setting,
         spec: &Arc<FunctionSpec>,
         places: Places,
-        stream: &str,
+        destination: Destination,
         credentials: Option<&TemporaryCredentials>,
         inherit: &BTreeMap<String, String>,
         id: &str,
@@ -201,7 +233,7 @@ impl Environment {
         };
         let surroundings = Surroundings {
             runtime_api: &runtime_api,
-            log_stream: stream,
+            log_stream: &destination.stream,
             endpoint_url: setting.endpoint_url.as_deref(),
             credentials,
         };
@@ -213,7 +245,7 @@ impl Environment {
             arguments: places.arguments,
             environment,
             // Nobody else writes there.
-            mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={stream}"),
+            mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={}", destination.stream),
             directory: places.code,
             view: places.view,
             limits: Limits {
@@ -224,7 +256,7 @@ impl Environment {
             },
             output: setting.output,
         })?;
-        let attached = Logs::new(setting.destination(spec, stream), jailed.take_output())
+        let attached = Logs::new(destination, jailed.take_output())
             .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, &jailed, listener)?)));
         match attached {
             Ok((logs, (api, tasks))) => Ok(Launched { jailed, logs, api, tasks }),
@@ -263,12 +295,21 @@ impl Environment {
                 None => None,
             }
         };
+        let extensions = &self.exchange.extensions;
         tokio::select! {
             biased;
             Some(initialized) = reported => match initialized {
-                Initialized::Ready(at) => Init::Ready(at.duration_since(self.started)),
+                Initialized::Ready(at) => {
+                    let took = at.duration_since(self.started);
+                    let status = ("status", "success".into());
+                    let metrics = ("metrics", json!({ "durationMs": took.as_secs_f64() * 1e3 }));
+                    extensions.telemetry.platform("initRuntimeDone", || report::phase([status.clone()]));
+                    extensions.telemetry.platform("initReport", || report::phase([status, metrics]));
+                    Init::Ready(took)
+                }
                 Initialized::Failed(body, kind) => Init::Failed(body, kind),
             },
+            (kind, reason) = extensions.until_failed() => Init::Failed(report::error(&kind, &reason), Some(kind)),
             exit = self.jailed.wait() => Init::Exited(exit),
             () = tokio::time::sleep(limit) => Init::TimedOut,
         }
@@ -281,7 +322,22 @@ impl Environment {
 
     /// Whether its process can take another invocation.
     pub(crate) fn is_alive(&self) -> bool {
-        self.jailed.exited().is_none()
+        self.jailed.exited().is_none() && !self.exchange.extensions.has_failed()
+    }
+
+    /// Gives a runtime that has extensions, and them, the time to end that they have on Lambda.
+    pub(crate) async fn end(&self, reason: &'static str) {
+        let extensions = &self.exchange.extensions;
+        if extensions.is_empty() || self.jailed.exited().is_some() {
+            return;
+        }
+        extensions.end(reason);
+        self.jailed.thaw();
+        if let Some(pid) = i32::try_from(self.jailed.pid()).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        extensions.until_ended().await;
+        let _ = tokio::time::timeout(RUNTIME_END, self.jailed.wait()).await;
     }
 
     /// The most memory it ever had, in MB, rounded up. Looking costs as much as a short handler, so an environment that
@@ -302,6 +358,7 @@ impl Environment {
     /// Ends the whole tree and removes what the environment had. What it wrote last is in the log.
     pub(crate) async fn stop(&self) {
         self.exchange.close();
+        self.end("spindown").await;
         self.jailed.kill().await;
         self.logs.finish([]);
         for task in &self.tasks {

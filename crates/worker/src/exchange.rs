@@ -4,6 +4,7 @@
 //! whatever comes twice, late or out of turn is refused.
 
 use crate::RESPONSE_LIMIT;
+use crate::extensions::Extensions;
 use crate::function::Invocation;
 use crate::streaming::ResponseStream;
 use aloft_base::Clock;
@@ -52,6 +53,7 @@ pub(crate) struct Handed {
 
 #[derive(Debug)]
 pub(crate) struct Exchange {
+    pub(crate) extensions: Extensions,
     state: Mutex<State>,
     /// Wakes runtimes that wait for an invocation.
     offered: Notify,
@@ -97,11 +99,19 @@ impl Drop for Waiting<'_> {
 
 impl Exchange {
     /// An exchange, and what tells how the initialisation ends.
-    pub(crate) fn new() -> (Arc<Self>, oneshot::Receiver<Initialized>) {
+    pub(crate) fn new(extensions: Extensions) -> (Arc<Self>, oneshot::Receiver<Initialized>) {
         let (sender, receiver) = oneshot::channel();
         let state =
             State { initialized: Some(sender), waiting: 0, offer: None, current: None, closed: false };
-        (Arc::new(Self { state: Mutex::new(state), offered: Notify::new(), parked: Notify::new() }), receiver)
+        (
+            Arc::new(Self {
+                extensions,
+                state: Mutex::new(state),
+                offered: Notify::new(),
+                parked: Notify::new(),
+            }),
+            receiver,
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -121,18 +131,19 @@ impl Exchange {
         self.lock().offer.take().is_some()
     }
 
-    /// The owner: waits until the runtime asks for the next invocation.
+    /// The owner: waits until the runtime and all extensions ask for the next invocation.
     pub(crate) async fn until_parked(&self) {
         loop {
             let parked = self.parked.notified();
             if self.is_parked() {
-                return;
+                break;
             }
             parked.await;
         }
+        self.extensions.until_waiting().await;
     }
 
-    /// The owner: whether the runtime waits for an invocation.
+    /// The owner: whether the runtime waits for it.
     pub(crate) fn is_parked(&self) -> bool {
         self.lock().waiting > 0
     }
@@ -147,6 +158,9 @@ impl Exchange {
 
     /// The runtime: asks for the next invocation and waits for it.
     pub(crate) async fn next(&self) -> Result<Handed, Refusal> {
+        if self.lock().initialized.is_some() {
+            self.extensions.initialized().await;
+        }
         {
             let mut state = self.lock();
             if state.closed {
@@ -183,6 +197,7 @@ impl Exchange {
         });
         // The process reads the system's clock, whatever the cloud's clock says.
         let deadline_millis = Clock::system().now().add(timeout).millis();
+        self.extensions.invoked(&invocation, deadline_millis);
         Some(Handed { invocation, deadline_millis })
     }
 

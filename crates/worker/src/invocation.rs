@@ -7,6 +7,7 @@ use crate::logs::Logs;
 use crate::report::{self, Report, Status};
 use aloft_sandbox::Exit;
 use bytes::Bytes;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(crate) enum Ran {
 enum End {
     Answered(Answer),
     Exited(Exit),
+    /// An extension failed: the error's type and its reason.
+    Extension(String, String),
     TimedOut,
 }
 
@@ -37,7 +40,13 @@ enum End {
 pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>, before: Before) -> Ran {
     let spec = &environment.spec;
     let left = spec.timeout.saturating_sub(before.spent);
+    let extensions = &environment.exchange.extensions;
+    extensions.telemetry.close();
     environment.logs.begin(report::start(&invocation.request_id, &spec.version), false);
+    extensions.telemetry.platform("start", || {
+        let tracing = json!({ "type": "X-Amzn-Trace-Id", "value": invocation.trace_id });
+        json!({ "requestId": invocation.request_id, "version": spec.version, "tracing": tracing })
+    });
     let started = Instant::now();
     let mut answer = environment.exchange.offer(invocation.clone(), left);
     // The function is at work while its first line is handed over.
@@ -54,12 +63,14 @@ pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>,
             Ok(answer) => End::Answered(answer),
             Err(_) => End::Exited(exit),
         },
+        (kind, reason) = extensions.until_failed() => End::Extension(kind, reason),
         () = tokio::time::sleep(left) => End::TimedOut,
     };
     let mut took = before.spent + started.elapsed();
 
     let id = invocation.request_id.as_str();
     let mut lines = Vec::new();
+    let failed;
     let (payload, error, status) = match end {
         End::Answered(Answer::Response(payload)) => (payload, None, Status::Success),
         End::Answered(Answer::Error(payload)) => (payload, Some(FunctionError::Handled), Status::Success),
@@ -75,8 +86,18 @@ pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>,
             lines.push(line);
             (payload, Some(FunctionError::Unhandled), Status::Error(kind))
         }
+        End::Extension(kind, reason) => {
+            environment.exchange.close();
+            environment.end("failure").await;
+            environment.jailed.kill().await;
+            let (payload, line) = report::exited(id, &kind, &reason);
+            lines.push(line);
+            failed = kind;
+            (payload, Some(FunctionError::Unhandled), Status::Error(&failed))
+        }
         End::TimedOut => {
             environment.exchange.close();
+            environment.end("timeout").await;
             environment.jailed.kill().await;
             took = spec.timeout;
             lines.push(report::timed_out_line(environment.clock.now(), id, spec.timeout));
@@ -177,6 +198,11 @@ impl Ended<'_> {
         };
         self.lines.extend([report::end(&invocation.request_id), report.line()]);
         let log_tail = logs.finish(self.lines);
+        if let Some(telemetry) = logs.telemetry() {
+            telemetry.platform("runtimeDone", || report.done(self.payload.len()));
+            telemetry.platform("end", || json!({ "requestId": invocation.request_id }));
+            telemetry.platform("report", || report.record());
+        }
         Outcome {
             payload: self.payload,
             error: self.error,

@@ -9,6 +9,8 @@
 
 mod environment;
 mod exchange;
+mod extension_api;
+mod extensions;
 mod function;
 mod invocation;
 mod logs;
@@ -20,6 +22,7 @@ mod report;
 mod runtime_api;
 pub mod runtimes;
 mod streaming;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unpack;

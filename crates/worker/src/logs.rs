@@ -5,6 +5,7 @@
 //! kept beyond [`LINE_LIMIT`], and a flood is slowed down to [`RATE`] rather than gathered.
 
 use crate::function::{FunctionSpec, LogLine, LogSink};
+use crate::telemetry::Telemetry;
 use aloft_base::Clock;
 use bytes::Bytes;
 use std::io::{self, PipeReader};
@@ -36,7 +37,12 @@ pub(crate) struct Destination {
     /// `None` where the output is shown to a person and the platform's lines are not wanted.
     pub(crate) sink: Option<Arc<dyn LogSink>>,
     pub(crate) clock: Clock,
+    /// Where extensions hear of it.
+    pub(crate) telemetry: Option<Arc<Telemetry>>,
 }
+
+/// What stands before a line that an extension wrote.
+const EXTENSION: u8 = 0x1e;
 
 impl std::fmt::Debug for Destination {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,6 +67,10 @@ impl Logs {
         let buffer = if pipe.is_some() { vec![0; 64 * 1024] } else { Vec::new() };
         let state = State { buffer, partial: Vec::new(), pending: Vec::new(), tail: Vec::new() };
         Ok(Arc::new(Self { output, pipe, state: Mutex::new(state) }))
+    }
+
+    pub(crate) fn telemetry(&self) -> Option<&Telemetry> {
+        self.output.telemetry.as_deref()
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -91,7 +101,7 @@ impl Logs {
         let mut buffer = std::mem::take(&mut state.buffer);
         let read = pipe.try_read(&mut buffer);
         if let Ok(length) = read {
-            state.take(&buffer[..length], &self.output.clock);
+            state.take(&buffer[..length], &self.output);
         }
         state.buffer = buffer;
         self.emit(&mut state);
@@ -121,7 +131,7 @@ impl Logs {
         self.read_rest(&mut state);
         let partial = std::mem::take(&mut state.partial);
         if !partial.is_empty() {
-            state.line(&partial, &self.output.clock);
+            state.line(&partial, &self.output);
         }
         for line in lines {
             state.event(line, &self.output.clock);
@@ -150,7 +160,7 @@ impl Logs {
             match rustix::io::read(pipe, &mut buffer[..]) {
                 Ok(length) if length > 0 => {
                     total += length;
-                    state.take(&buffer[..length], &self.output.clock);
+                    state.take(&buffer[..length], &self.output);
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 _ => break,
@@ -169,33 +179,40 @@ impl Logs {
 
 impl State {
     /// Takes bytes as they were read.
-    fn take(&mut self, mut bytes: &[u8], clock: &Clock) {
+    fn take(&mut self, mut bytes: &[u8], output: &Destination) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
             bytes = rest;
             if self.partial.is_empty() {
-                self.line(line, clock);
+                self.line(line, output);
             } else {
                 let mut whole = std::mem::take(&mut self.partial);
                 whole.extend_from_slice(line);
-                self.line(&whole, clock);
+                self.line(&whole, output);
             }
         }
         self.partial.extend_from_slice(bytes);
         while self.partial.len() >= LINE_LIMIT {
             let rest = self.partial.split_off(LINE_LIMIT);
             let whole = std::mem::replace(&mut self.partial, rest);
-            self.line(&whole, clock);
+            self.line(&whole, output);
         }
     }
 
     /// A line of the process. Carriage returns within it are the line ends of one event, as the bootstraps write it.
-    fn line(&mut self, line: &[u8], clock: &Clock) {
+    fn line(&mut self, line: &[u8], output: &Destination) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let (kind, line) = match line.strip_prefix(&[EXTENSION]) {
+            Some(rest) => ("extension", rest),
+            None => ("function", line),
+        };
         for part in line.chunks(LINE_LIMIT).chain(line.is_empty().then_some(line)) {
             let mut text = String::from_utf8_lossy(part).replace('\r', "\n");
             text.push('\n');
-            self.event(text, clock);
+            if let Some(telemetry) = &output.telemetry {
+                telemetry.line(kind, &text);
+            }
+            self.event(text, &output.clock);
         }
     }
 
@@ -233,6 +250,7 @@ mod tests {
             stream: "stream".to_owned(),
             sink: Some(kept.clone()),
             clock: Clock::fixed(aloft_base::Timestamp(0)),
+            telemetry: None,
         };
         let logs = Logs::new(output, Some(reader)).expect("a log");
         logs.begin("START\n".to_owned(), false);

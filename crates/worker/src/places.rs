@@ -1,7 +1,8 @@
 //! Where a function finds its code, its layers and its bootstrap: on the host, or in its jail under Lambda's own paths.
 
+use crate::environment::SUPERVISE;
 use crate::function::FunctionSpec;
-use crate::runtimes::Start;
+use crate::runtimes::{SHELL, Start};
 use aloft_sandbox::View;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ impl Places {
             variables: start.variables.iter().map(|(name, text)| (name.clone(), list(text))).collect(),
             runtime_directory: "/var/runtime".into(),
             wrapper: start.wrapper.as_deref().map(|it| moved(&moves, it)),
+            extensions: start.extensions.iter().map(|it| moved(&moves, it)).collect(),
             ..start.clone()
         };
         let (program, arguments) = command(&start);
@@ -91,13 +93,19 @@ impl Places {
 
 /// What is executed, and its arguments.
 fn command(start: &Start) -> (PathBuf, Vec<OsString>) {
-    match &start.wrapper {
-        None => (start.program.clone(), start.arguments.clone()),
-        Some(wrapper) => {
-            let program = [start.program.clone().into_os_string()];
-            (wrapper.clone(), program.into_iter().chain(start.arguments.iter().cloned()).collect())
-        }
+    let (mut program, mut arguments) = (start.program.clone(), start.arguments.clone());
+    if let Some(wrapper) = &start.wrapper {
+        arguments.insert(0, program.into_os_string());
+        program = wrapper.clone();
     }
+    if !start.extensions.is_empty() {
+        let script = start.runtime_directory.join(SUPERVISE).into_os_string();
+        let extensions = start.extensions.iter().map(|it| it.clone().into_os_string());
+        let end = ["--".into(), program.into_os_string()];
+        arguments = [script].into_iter().chain(extensions).chain(end).chain(arguments).collect();
+        program = SHELL.into();
+    }
+    (program, arguments)
 }
 
 /// The path in the jail, for a path below one of those that are elsewhere there.

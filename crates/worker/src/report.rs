@@ -28,6 +28,15 @@ pub(crate) enum Status<'a> {
     Error(&'a str),
 }
 
+/// A telemetry record of the initialisation.
+pub(crate) fn phase<const N: usize>(more: [(&str, serde_json::Value); N]) -> serde_json::Value {
+    let mut record = json!({ "initializationType": "on-demand", "phase": "init" });
+    for (name, value) in more {
+        record[name] = value;
+    }
+    record
+}
+
 pub(crate) fn init_start(runtime: &str, region: &str) -> String {
     format!(
         "INIT_START Runtime Version: {runtime}\tRuntime Version ARN: arn:aws:lambda:{region}::runtime:{runtime}\n"
@@ -66,6 +75,36 @@ impl Report<'_> {
         }
         line.push('\n');
         line
+    }
+}
+
+impl Report<'_> {
+    fn word(&self) -> &'static str {
+        match self.status {
+            Status::Success => "success",
+            Status::Timeout => "timeout",
+            Status::Error(_) => "failure",
+        }
+    }
+
+    /// The telemetry record of the end of the runtime's work, which answered with so many bytes.
+    pub(crate) fn done(&self, produced: usize) -> serde_json::Value {
+        let metrics = json!({ "durationMs": self.duration.as_secs_f64() * 1e3, "producedBytes": produced });
+        json!({ "requestId": self.request_id, "status": self.word(), "metrics": metrics })
+    }
+
+    /// The telemetry record of the whole.
+    pub(crate) fn record(&self) -> serde_json::Value {
+        let mut metrics = json!({
+            "durationMs": self.duration.as_secs_f64() * 1e3,
+            "billedDurationMs": u64::try_from(self.billed.as_millis()).unwrap_or(u64::MAX),
+            "memorySizeMB": self.memory_mb,
+            "maxMemoryUsedMB": self.max_memory_mb,
+        });
+        if let Some(init) = self.init {
+            metrics["initDurationMs"] = (init.as_secs_f64() * 1e3).into();
+        }
+        json!({ "requestId": self.request_id, "status": self.word(), "metrics": metrics })
     }
 }
 

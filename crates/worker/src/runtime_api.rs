@@ -5,6 +5,7 @@
 
 use crate::RESPONSE_LIMIT;
 use crate::exchange::{Exchange, Handed, Refusal};
+use crate::extension_api;
 use crate::streaming;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -68,7 +69,9 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Arc<Exchange>) {
 
 async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
-    let Some(path) = head.uri.path().strip_prefix(PREFIX) else { return Ok(not_found()) };
+    let Some(path) = head.uri.path().strip_prefix(PREFIX) else {
+        return Ok(extension_api::answer(exchange, &head, body).await.unwrap_or_else(not_found));
+    };
     let action: Vec<&str> = path.split('/').collect();
     let answer = match (&head.method, &action[..]) {
         (&Method::GET, ["invocation", "next"]) => match exchange.next().await {

@@ -17,14 +17,13 @@ pub(super) const ROOT: &str = "/sys";
 const PROGRAMS: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"];
 
 /// What programs and libraries read in `/etc`.
-const SETTINGS: [&str; 19] = [
+const SETTINGS: [&str; 18] = [
     "alternatives",
     "ca-certificates",
     "crypto-policies",
     "fonts",
     "gai.conf",
     "host.conf",
-    "hosts",
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -42,6 +41,9 @@ const SETTINGS: [&str; 19] = [
 /// The user and the group that a function sees itself as, as on Lambda.
 pub(super) const USER: u32 = 993;
 pub(super) const GROUP: u32 = 990;
+
+/// The name that a function has for itself, as on Lambda.
+const HOSTS: &str = "127.0.0.1 sandbox.localdomain sandbox\n";
 
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\nnobody:x:65534:65534::/:/sbin/nologin\n";
 const GROUPS: &str = "root:x:0:\nsbx_user1051:x:990:\nnogroup:x:65534:\n";
@@ -106,6 +108,8 @@ impl Plan {
                 plan.bind(&path, &path)?;
             }
         }
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        plan.file(Path::new("/etc/hosts"), &format!("{hosts}\n{HOSTS}"))?;
         plan.file(Path::new("/etc/passwd"), PASSWD)?;
         plan.file(Path::new("/etc/group"), GROUPS)?;
         for (at, target) in

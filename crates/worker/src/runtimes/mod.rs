@@ -10,6 +10,7 @@ mod provided;
 mod python;
 mod ruby;
 
+use crate::extensions;
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use locate::Found;
-pub(crate) use locate::Installed;
+pub(crate) use locate::{Installed, is_executable};
 
 /// The runtimes, in alphabetical order.
 pub static RUNTIMES: &[&dyn Runtime] =
@@ -68,9 +69,20 @@ pub struct Start {
     pub invalid: Option<String>,
     /// A script of the function's that is started instead, with the program and its arguments behind it.
     pub wrapper: Option<PathBuf>,
+    /// The external extensions, which are started before it.
+    pub extensions: Vec<PathBuf>,
 }
 
 impl Start {
+    /// With the external extensions of the function's layers.
+    pub(crate) fn extended(mut self, spec: &FunctionSpec) -> Self {
+        self.extensions = extensions::external(&spec.layer_directories);
+        if !self.extensions.is_empty() && !Path::new(SHELL).exists() {
+            self.invalid.get_or_insert_with(|| format!("extensions need {SHELL}, which is not installed"));
+        }
+        self
+    }
+
     /// With the script that the function names in `AWS_LAMBDA_EXEC_WRAPPER`, below `/var/task` or `/opt`. Lambda knows it
     /// for its own languages only.
     pub(crate) fn wrapped(mut self, spec: &FunctionSpec) -> Self {
@@ -92,6 +104,9 @@ impl Start {
         self
     }
 }
+
+/// What runs `supervise.sh`.
+pub(crate) const SHELL: &str = "/bin/bash";
 
 const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 

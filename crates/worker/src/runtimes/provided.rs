@@ -49,6 +49,7 @@ impl Runtime for Provided {
             version: spec.runtime.clone(),
             invalid,
             wrapper: None,
+            extensions: Vec::new(),
         })
     }
 }

@@ -5,6 +5,7 @@
 mod abuse;
 mod answers;
 mod conformance;
+mod extensions;
 mod failures;
 mod java;
 mod network;

@@ -1,7 +1,10 @@
 //! The Runtime API against a client that breaks its rules: what is refused, and how.
 
 use crate::exchange::{Answer, Exchange, Initialized};
+use crate::extensions::{About, Extensions};
+use crate::telemetry::Telemetry;
 use crate::{RESPONSE_LIMIT, ResponseStream, StreamPiece, runtime_api};
+use aloft_base::{Clock, Ids};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +21,11 @@ impl Api {
     async fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (exchange, initialized) = Exchange::new();
+        let (exchange, initialized) = Exchange::new(Extensions::new(
+            Ids::random(),
+            Arc::new(Telemetry::new(Clock::system())),
+            About::default(),
+        ));
         let server = tokio::spawn(runtime_api::serve(listener, exchange.clone()));
         Self { exchange, initialized: Some(initialized), address, server }
     }

@@ -60,6 +60,7 @@ impl Runtime for NodeJs {
             version: format!("nodejs:{}", found.version),
             invalid: None,
             wrapper: None,
+            extensions: Vec::new(),
         })
     }
 }

@@ -63,6 +63,7 @@ impl Runtime for Python {
             version: format!("python:{}", found.version),
             invalid: None,
             wrapper: None,
+            extensions: Vec::new(),
         })
     }
 }

@@ -61,6 +61,7 @@ impl Runtime for Ruby {
             version: format!("ruby:{}", found.version),
             invalid: None,
             wrapper: None,
+            extensions: Vec::new(),
         })
     }
 }
