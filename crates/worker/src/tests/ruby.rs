@@ -31,7 +31,7 @@ async fn ruby() {
     for _ in 0..2 {
         let outcome = match bench.workers.invoke(Arc::new(spec.clone()), invocation.clone()).await {
             Err(InvokeError::RuntimeMissing { message }) => {
-                let advice = "the runtime `ruby3.4` needs Ruby 3, which is not installed: install the package `ruby` (`apt-get install ruby`*";
+                let advice = "the runtime `ruby3.4` needs Ruby, which is not installed: install the package `ruby` 3 or later (`apt-get install ruby`*";
                 assert_like(&message, advice);
                 eprintln!("Ruby is absent: skipped");
                 return bench.end().await;

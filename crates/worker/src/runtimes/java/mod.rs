@@ -50,7 +50,7 @@ impl Runtime for Java {
             "install the package `openjdk-{wanted}-jdk-headless` or `default-jdk-headless` (Debian, Ubuntu), \
              `java-{wanted}-openjdk-devel` (Fedora), or `openjdk` (Homebrew)"
         );
-        let found = installed.find_by(&spec.runtime, "a Java Development Kit", &advice, || find(wanted))?;
+        let found = installed.find_by(&spec.runtime, "OpenJDK", &advice, || find(wanted))?;
         let classes = compiled(&found, directory)?;
         let mut arguments = vec![
             format!("-Xmx{}m", (u64::from(spec.memory_mb) * 85 / 100).max(32)).into(),
@@ -79,7 +79,7 @@ impl Runtime for Java {
     }
 }
 
-/// The JDK of this version, else the newest of the others, else the one on the search path.
+/// The JDK of this version, else the next newer one, else the newest.
 fn find(wanted: &str) -> Option<Found> {
     let homes = USUAL_PLACES.iter().filter_map(|it| fs::read_dir(it).ok()).flatten().flatten();
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -90,9 +90,9 @@ fn find(wanted: &str) -> Option<Found> {
         .flat_map(|entry| [entry.path(), entry.path().join("Contents/Home")])
         .chain(named)
         .chain(on_path.filter_map(|it| Some(it.parent()?.parent()?.to_owned())));
-    let mut found: Vec<Found> = candidates.filter_map(|home| jdk(&home)).collect();
-    found.sort_by_key(|it| (major(&it.version).to_string() == wanted, major(&it.version)));
-    found.pop()
+    let wanted = major(wanted);
+    let distance = |it: &Found| (major(&it.version) < wanted, major(&it.version).abs_diff(wanted));
+    candidates.filter_map(|home| jdk(&home)).min_by_key(distance)
 }
 
 fn major(version: &str) -> u32 {

@@ -36,7 +36,7 @@ impl Runtime for Python {
     ) -> Result<Start, InvokeError> {
         let wanted = wanted_version(&spec.runtime);
         let search = Search {
-            language: "Python 3",
+            language: "Python",
             names: &[format!("python{wanted}"), "python3".to_owned(), "python".to_owned()],
             question: &["-c", QUESTION],
             advice: "install the package `python3` (Debian, Ubuntu, Fedora), `python` (Homebrew), or from https://python.org",

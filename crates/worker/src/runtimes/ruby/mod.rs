@@ -34,10 +34,10 @@ impl Runtime for Ruby {
     ) -> Result<Start, InvokeError> {
         let wanted = wanted_version(&spec.runtime);
         let search = Search {
-            language: "Ruby 3",
+            language: "Ruby",
             names: &[format!("ruby{wanted}"), "ruby".to_owned()],
             question: &["--disable=gems", "-rrbconfig", "-e", QUESTION],
-            advice: "install the package `ruby` (`apt-get install ruby` on Debian and Ubuntu, `dnf install ruby` on Fedora, `brew install ruby`)",
+            advice: "install the package `ruby` 3 or later (`apt-get install ruby` on Debian and Ubuntu, `dnf install ruby` on Fedora, `brew install ruby`)",
         };
         let found = installed.find(&spec.runtime, &search)?;
         // Gems are kept by the version that they were built for, whose last number is always 0.
