@@ -108,12 +108,6 @@ fn python(name: &str, requirements: &str, make: impl Fn(&Path, &Path) -> Result<
     install(name, std::slice::from_ref(&requirements), |folder| make(folder, &requirements))
 }
 
-fn vendor(folder: &Path, requirements: &Path) -> Result<()> {
-    let pip =
-        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", "."];
-    shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
-}
-
 fn virtual_environment(folder: &Path, requirements: &Path) -> Result<()> {
     let made = shell::run(at(folder, "python3").args(["-m", "venv", "."]));
     made.context("Python's venv module is needed; on Debian and Ubuntu: apt-get install python3-venv")?;
