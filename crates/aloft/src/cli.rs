@@ -63,6 +63,8 @@ pub enum Command {
     /// Configure what this machine deploys with
     #[command(subcommand)]
     Config(Config),
+    /// Show what the local cloud's work would have cost on AWS
+    Cost(Cost),
     /// Make a new service
     Create(Create),
     /// Deploy the service, or with `function` one function; with `list` show what was deployed
@@ -77,7 +79,7 @@ pub enum Command {
     Invoke(Box<Invoke>),
     /// Show the logs of a deployed function
     Logs(Logs),
-    /// Show how often functions were invoked and how long they took
+    /// Show how often functions were invoked, failed and how long they took
     Metrics(Metrics),
     /// Package the service without deploying it
     Package(Package),
@@ -91,6 +93,8 @@ pub enum Command {
     Rollback(Rollback),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Run a deployed function with several memory sizes, and show duration and price of each
+    Tune(Tune),
 }
 
 #[derive(Subcommand, Debug)]
@@ -147,6 +151,22 @@ pub enum Isolation {
     #[default]
     BestEffort,
     None,
+}
+
+#[derive(Args, Debug)]
+pub struct Cost {
+    /// Only this function, by its deployed name
+    #[arg(short, long)]
+    pub function: Option<String>,
+    /// From when on: 2h, 7d, or a time [default: 30d]
+    #[arg(long = "startTime", alias = "start-time")]
+    pub start_time: Option<String>,
+    /// Until when [default: now]
+    #[arg(long = "endTime", alias = "end-time")]
+    pub end_time: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug, Default)]
@@ -429,12 +449,30 @@ pub struct RollbackFunction {
     pub function_version: String,
 }
 
+#[derive(Args, Debug)]
+pub struct Tune {
+    /// The function
+    pub function: String,
+    /// Memory sizes in MB, with commas between [default: 128,256,512,1024,1769,3008]
+    #[arg(short, long, value_delimiter = ',')]
+    pub memory: Vec<u32>,
+    /// How many warm invocations with each size
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    #[command(flatten)]
+    pub input: InvokeInput,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Cli {
     /// The command's name, as the original has it.
     pub fn command_name(&self) -> &'static str {
         match &self.command {
             Command::Cloud(_) => "cloud",
             Command::Config(_) => "config credentials",
+            Command::Cost(_) => "cost",
             Command::Create(_) => "create",
             Command::Deploy(Deploy { what: Some(DeployWhat::Function(_)), .. }) => "deploy function",
             Command::Deploy(Deploy { what: Some(DeployWhat::List(list)), .. }) => match list.what {
@@ -456,6 +494,7 @@ impl Cli {
             Command::Rollback(rollback) if rollback.what.is_some() => "rollback function",
             Command::Rollback(_) => "rollback",
             Command::Schema => "schema",
+            Command::Tune(_) => "tune",
         }
     }
 
@@ -487,6 +526,8 @@ impl Cli {
                 None => put("function", text(&invoke.function)),
             },
             Command::Logs(logs) => put("function", Some(Value::from(logs.function.as_str()))),
+            Command::Metrics(metrics) => put("function", text(&metrics.function)),
+            Command::Tune(tune) => put("function", Some(Value::from(tune.function.as_str()))),
             _ => {}
         }
         options
@@ -555,5 +596,8 @@ mod tests {
         check("aloft create --template aws-nodejs --path x", "create");
         check("aloft explain resource HelloLambdaFunction", "explain");
         check("aloft schema", "schema");
+        check("aloft metrics -f hello --startTime 2h --endTime 1h", "metrics");
+        check("aloft cost --json --startTime 7d", "cost");
+        check("aloft tune hello --memory 128,512 --rounds 3 --data {}", "tune");
     }
 }

@@ -6,6 +6,7 @@ mod cli;
 mod cloud;
 mod commands;
 mod compose;
+mod cost;
 mod deploy;
 mod encoding;
 mod failure;

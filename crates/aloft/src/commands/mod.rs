@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod cloud;
+mod cost;
 mod create;
 mod credentials;
 mod deploy;
@@ -21,6 +22,7 @@ mod remove;
 mod rollback;
 mod schema;
 mod sdks;
+mod tune;
 
 use doctor::Deprecations;
 
@@ -34,6 +36,10 @@ pub async fn run(cli: Cli, terminal: &'static Terminal) -> anyhow::Result<()> {
     if let Command::Cloud(Cloud::Start(start)) = &cli.command {
         // A cloud in the foreground ends in its own way.
         return cloud::start(start, terminal).await;
+    }
+    if let Command::Tune(options) = &cli.command {
+        // It has something to put in order when it is interrupted.
+        return tune::run(&cli, options, terminal).await;
     }
     tokio::select! {
         result = dispatch(&cli, terminal) => result,
@@ -50,6 +56,7 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
         return cloud::run(command, terminal).await;
     }
     match &cli.command {
+        Command::Cost(options) => return cost::run(options, terminal).await,
         Command::Explain(options) if options.what.len() == 1 => {
             return explain::run(cli, options, terminal).await;
         }
@@ -71,9 +78,13 @@ async fn dispatch(cli: &Cli, terminal: &'static Terminal) -> anyhow::Result<()> 
 
 async fn with_service(cli: &Cli, mut session: Session) -> anyhow::Result<()> {
     match &cli.command {
-        Command::Cloud(_) | Command::Config(_) | Command::Create(_) | Command::Doctor | Command::Schema => {
-            Ok(())
-        }
+        Command::Cloud(_)
+        | Command::Config(_)
+        | Command::Cost(_)
+        | Command::Create(_)
+        | Command::Doctor
+        | Command::Schema
+        | Command::Tune(_) => Ok(()),
         Command::Deploy(Deploy { what: Some(DeployWhat::Function(options)), .. }) => {
             deploy_function::run(&mut session, options).await
         }

@@ -18,6 +18,7 @@ mod event_sources;
 mod explain;
 mod fork;
 mod history;
+mod metering;
 mod nightly_report;
 mod notes_api;
 mod order_worker;
