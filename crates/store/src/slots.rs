@@ -81,7 +81,7 @@ impl Slots {
             u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= Self::ROOM).ok_or_else(too_long)?;
         let mut slot_bytes = Vec::with_capacity(HEAD + bytes.len());
         slot_bytes.extend(length.to_le_bytes());
-        slot_bytes.extend(checksum(bytes).to_le_bytes());
+        slot_bytes.extend(crc32fast::hash(bytes).to_le_bytes());
         slot_bytes.extend(bytes);
         Ok(file.write_all_at(&slot_bytes, u64::from(slot) * SIZE as u64)?)
     }
@@ -116,12 +116,7 @@ fn record(slot: &[u8]) -> Option<&[u8]> {
     let length = u32::from_le_bytes(*slot.first_chunk()?) as usize;
     let sum = u32::from_le_bytes(*slot.get(4..)?.first_chunk()?);
     let bytes = slot.get(HEAD..HEAD + length)?;
-    (length > 0 && checksum(bytes) == sum).then_some(bytes)
-}
-
-/// FNV-1a: enough to tell a torn record.
-fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    (length > 0 && crc32fast::hash(bytes) == sum).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use series::Series;
 pub use stat::Stat;
 
 use crate::{Context, Principal};
-use aloft_base::{Clock, Timestamp};
+use aloft_base::{AccountId, Clock, Region, Timestamp};
 use aloft_store::{Key, Keyspace, Slots, Store, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -43,8 +43,11 @@ const WAITING: usize = 100_000;
 /// How many rows go into one transaction.
 const GROUP: usize = 500;
 
-/// What is in a slot.
-#[derive(Serialize, Deserialize)]
+/// In milliseconds.
+const MINUTE: i64 = 60_000;
+
+/// What is in a slot: see [`record`].
+#[derive(Deserialize)]
 enum Record {
     Begun(Invocation),
     Ended(Row),
@@ -65,10 +68,11 @@ pub struct Metering {
     writing: tokio::sync::Mutex<i64>,
 }
 
-/// A row on its way into the store, with its slot.
+/// A row on its way into the store, also as JSON, with its slot.
 #[derive(Clone)]
 struct Pending {
     row: Row,
+    bytes: Vec<u8>,
     slot: Option<u32>,
 }
 
@@ -97,7 +101,7 @@ impl Metering {
                         done.push(slot);
                     } else {
                         next = next.max(row.number + 1);
-                        pending.push(Pending { row, slot: Some(slot) });
+                        pending.push(Pending::new(row, Some(slot)));
                     }
                 }
                 Err(error) => {
@@ -114,8 +118,9 @@ impl Metering {
         for (slot, invocation) in begun {
             let ending = Ending::without_work(Verdict::Interrupted);
             let row = Row { number: next, ended: clock.now(), invocation, ending };
-            slots.put(slot, &encoded(&Record::Ended(row.clone())))?;
-            pending.push(Pending { row, slot: Some(slot) });
+            let one = Pending::new(row, Some(slot));
+            slots.put(slot, &record("Ended", &one.bytes))?;
+            pending.push(one);
             next += 1;
         }
         let metering = Self {
@@ -145,12 +150,7 @@ impl Metering {
             *count += 1;
             *count
         };
-        // The variant by hand spares a copy of the invocation.
-        #[derive(Serialize)]
-        enum Borrowed<'a> {
-            Begun(&'a Invocation),
-        }
-        let slot = self.slots.take(&encoded(&Borrowed::Begun(&invocation)));
+        let slot = self.slots.take(&record("Begun", &encoded(&invocation)));
         let slot =
             slot.inspect_err(|error| tracing::error!(%error, "an invocation's beginning is not written"));
         Begun { metering: self.clone(), invocation: Some(invocation), slot: slot.ok() }
@@ -163,16 +163,14 @@ impl Metering {
 
     fn ended(&self, invocation: Invocation, ending: Ending, slot: Option<u32>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut row = Row { number, ended: self.clock.now(), invocation, ending };
-        if let Some(slot) = slot {
-            let record = Record::Ended(row);
-            if let Err(error) = self.slots.put(slot, &encoded(&record)) {
-                tracing::error!(%error, "an invocation's end is not written");
-            }
-            let Record::Ended(back) = record else { return };
-            row = back;
+        let row = Row { number, ended: self.clock.now(), invocation, ending };
+        let pending = Pending::new(row, slot);
+        if let Some(slot) = slot
+            && let Err(error) = self.slots.put(slot, &record("Ended", &pending.bytes))
+        {
+            tracing::error!(%error, "an invocation's end is not written");
         }
-        lock(&self.pending).push(Pending { row, slot });
+        lock(&self.pending).push(pending);
         self.rows_wait.notify_one();
     }
 
@@ -286,6 +284,12 @@ impl Metering {
     }
 }
 
+impl Pending {
+    fn new(row: Row, slot: Option<u32>) -> Self {
+        Self { bytes: encoded(&row), row, slot }
+    }
+}
+
 impl Begun {
     /// It ended.
     pub fn end(mut self, ending: Ending) {
@@ -350,74 +354,88 @@ pub fn recent(store: &Store, limit: usize) -> Result<Vec<Row>, StoreError> {
 /// Writes rows with their sums and their metrics.
 fn write(transaction: &mut Transaction<'_>, rows: &[Pending]) -> Result<(), StoreError> {
     let mut sums: BTreeMap<(i64, sums::Subject), (Timestamp, sums::Sum)> = BTreeMap::new();
-    let mut metrics: BTreeMap<(Series, i64), (Timestamp, series::Metrics)> = BTreeMap::new();
-    for Pending { row, .. } in rows {
+    let mut metrics: BTreeMap<Place<'_>, series::Metrics<&'static str>> = BTreeMap::new();
+    for Pending { row, bytes, .. } in rows {
         if let Some(oldest) = row.number.checked_sub(ROWS_KEPT) {
             transaction.delete(ROWS, Key::default().number(oldest));
         }
-        transaction.put_json(ROWS, Key::default().number(row.number), row)?;
+        transaction.put(ROWS, Key::default().number(row.number), bytes.as_slice());
         let at = row.ended;
         let sum = sums.entry((hour(at), sums::Subject::of(row))).or_insert((at, sums::Sum::default()));
         sum.1.add(&sums::Sum::of(row));
-        let began = row.invocation.at;
-        for series in series_of(row) {
-            let minute = metrics
-                .entry((series, began.millis().div_euclid(60_000)))
-                .or_insert((began, BTreeMap::new()));
-            for (name, stat) in metrics_of(row) {
-                minute.1.entry(name.to_owned()).or_default().add(&stat);
-            }
-        }
+        measure(row, metrics.entry(Place::of(&row.invocation)).or_default());
     }
     for ((_, subject), (at, sum)) in &sums {
         sums::add(transaction, *at, subject, sum)?;
     }
-    for ((series, _), (at, metrics)) in &metrics {
-        series::add(transaction, series, *at, metrics)?;
+    for (place, metrics) in &metrics {
+        for series in place.series() {
+            series::add(transaction, &series, Timestamp(place.minute * MINUTE), metrics)?;
+        }
     }
     Ok(())
 }
 
-/// The series of CloudWatch that a row belongs to: of all functions, of the function, of its version or alias.
-fn series_of(row: &Row) -> Vec<Series> {
-    let invocation = &row.invocation;
-    let of = |dimensions: &[(&str, String)]| Series {
-        account: invocation.account.clone(),
-        region: invocation.region.clone(),
-        namespace: "AWS/Lambda".to_owned(),
-        dimensions: dimensions.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-    };
-    let function = ("FunctionName", invocation.function.clone());
-    let mut all = vec![of(&[]), of(std::slice::from_ref(&function))];
-    if let Some(qualifier) = &invocation.qualifier {
-        let resource = ("Resource", format!("{}:{qualifier}", invocation.function));
-        all.push(of(&[function, resource]));
-    }
-    all
+/// What the metrics of a row are kept under.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    minute: i64,
+    account: &'a AccountId,
+    region: &'a Region,
+    function: &'a str,
+    qualifier: Option<&'a str>,
 }
 
-/// The metrics of Lambda that a row adds to.
+impl<'a> Place<'a> {
+    fn of(invocation: &'a Invocation) -> Self {
+        Self {
+            minute: invocation.at.millis().div_euclid(MINUTE),
+            account: &invocation.account,
+            region: &invocation.region,
+            function: &invocation.function,
+            qualifier: invocation.qualifier.as_deref(),
+        }
+    }
+
+    /// The series of CloudWatch: of all functions, of the function, of its version or alias.
+    fn series(&self) -> Vec<Series> {
+        let of = |dimensions: &[(&str, &str)]| Series {
+            account: self.account.clone(),
+            region: self.region.clone(),
+            namespace: "AWS/Lambda".to_owned(),
+            dimensions: dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        let function = ("FunctionName", self.function);
+        let mut all = vec![of(&[]), of(&[function])];
+        if let Some(qualifier) = self.qualifier {
+            all.push(of(&[function, ("Resource", &format!("{}:{qualifier}", self.function))]));
+        }
+        all
+    }
+}
+
+/// Adds a row to Lambda's metrics.
 ///
 /// Source: "Types of metrics for Lambda functions" of its developer guide.
-fn metrics_of(row: &Row) -> Vec<(&'static str, Stat)> {
+fn measure(row: &Row, metrics: &mut series::Metrics<&'static str>) {
     let (ending, invocation) = (&row.ending, &row.invocation);
-    let count = |value: bool| Stat::of(f64::from(u8::from(value)), 1.0, "Count");
+    let mut add = |name: &'static str, value: f64, unit: &str| {
+        metrics.entry(name).or_default().add_value(value, 1.0, unit);
+    };
     if ending.verdict == Verdict::Throttle {
-        return vec![("Throttles", count(true))];
+        add("Throttles", 1.0, "Count");
+        return;
     }
-    let mut metrics = vec![
-        ("Invocations", count(true)),
-        ("Errors", count(ending.verdict.is_error())),
-        ("Throttles", count(false)),
-        ("ConcurrentExecutions", Stat::of(f64::from(invocation.concurrent), 1.0, "Count")),
-    ];
+    add("Invocations", 1.0, "Count");
+    add("Errors", f64::from(u8::from(ending.verdict.is_error())), "Count");
+    add("Throttles", 0.0, "Count");
+    add("ConcurrentExecutions", f64::from(invocation.concurrent), "Count");
     if ending.verdict != Verdict::Interrupted {
-        metrics.push(("Duration", Stat::of(ending.duration_ms, 1.0, "Milliseconds")));
+        add("Duration", ending.duration_ms, "Milliseconds");
     }
     if let Some(age) = invocation.iterator_age_ms {
-        metrics.push(("IteratorAge", Stat::of(age as f64, 1.0, "Milliseconds")));
+        add("IteratorAge", age as f64, "Milliseconds");
     }
-    metrics
 }
 
 fn place(invocation: &Invocation) -> String {
@@ -428,9 +446,14 @@ fn hour(at: Timestamp) -> i64 {
     at.millis().div_euclid(3_600_000)
 }
 
-/// Records are made of texts and numbers, which always have a JSON form.
-fn encoded(record: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(record).unwrap_or_default()
+/// Rows are made of texts and numbers, which always have a JSON form.
+fn encoded(row: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(row).unwrap_or_default()
+}
+
+/// The JSON of a [`Record`], made of that of what is in it.
+fn record(kind: &str, content: &[u8]) -> Vec<u8> {
+    [b"{\"", kind.as_bytes(), b"\":", content, b"}"].concat()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -31,8 +31,8 @@ const HOUR: i64 = 3_600_000;
 /// A key and its value.
 type Row = (Vec<u8>, Vec<u8>);
 
-/// The metrics of a row.
-pub type Metrics = BTreeMap<String, Stat>;
+/// The metrics of a row, by name.
+pub type Metrics<Name = String> = BTreeMap<Name, Stat>;
 
 /// Names a series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,16 +78,16 @@ fn at(key: Key, time: i64, unit: i64) -> Key {
 ///
 /// # Errors
 /// When the store fails.
-pub fn add(
+pub fn add<Name: AsRef<str>>(
     transaction: &mut Transaction<'_>,
     series: &Series,
     time: Timestamp,
-    metrics: &Metrics,
+    metrics: &Metrics<Name>,
 ) -> Result<(), StoreError> {
     let row = at(series.key(), time.millis(), MINUTE);
     let mut all: Metrics = transaction.get_json(MINUTES, &row)?.unwrap_or_default();
     for (name, stat) in metrics {
-        all.entry(name.clone()).or_default().add(stat);
+        all.entry(name.as_ref().to_owned()).or_default().add(stat);
     }
     transaction.put_json(MINUTES, &row, &all)?;
     let known: Option<Known> = transaction.get_json(INDEX, series.key())?;
@@ -95,7 +95,7 @@ pub fn add(
     let minute = Timestamp(time.millis().div_euclid(MINUTE) * MINUTE);
     let mut changed = false;
     for name in metrics.keys() {
-        let last = known.metrics.entry(name.clone()).or_insert(Timestamp(i64::MIN));
+        let last = known.metrics.entry(name.as_ref().to_owned()).or_insert(Timestamp(i64::MIN));
         // To the hour is near enough, and spares most writes.
         if minute.millis().saturating_sub(last.millis()) >= HOUR {
             *last = minute;

@@ -36,15 +36,24 @@ pub struct Stat {
 impl Stat {
     /// `count` times the same value.
     pub fn of(value: f64, count: f64, unit: &str) -> Self {
+        let mut stat = Self::default();
+        stat.add_value(value, count, unit);
+        stat
+    }
+
+    /// Adds `count` times the same value.
+    pub fn add_value(&mut self, value: f64, count: f64, unit: &str) {
         let bucket = if value > 0.0 { (value.ln() / GROWTH.ln()).ceil() as i32 } else { NOT_POSITIVE };
-        Self {
-            count,
-            sum: value * count,
-            least: value,
-            greatest: value,
-            unit: unit.to_owned(),
-            buckets: [(bucket, count)].into(),
+        let is_first = self.count == 0.0;
+        self.count += count;
+        self.sum += value * count;
+        self.least = if is_first { value } else { self.least.min(value) };
+        self.greatest = if is_first { value } else { self.greatest.max(value) };
+        if self.unit.is_empty() {
+            unit.clone_into(&mut self.unit);
         }
+        *self.buckets.entry(bucket).or_default() += count;
+        self.trim();
     }
 
     /// Values that came as a summary: nothing is known of how they lie between the least and the greatest.
@@ -68,6 +77,10 @@ impl Stat {
         for (bucket, count) in &other.buckets {
             *self.buckets.entry(*bucket).or_default() += count;
         }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
         while self.buckets.len() > BUCKETS
             && let Some((_, lowest)) = self.buckets.pop_first()
             && let Some(mut next) = self.buckets.first_entry()
