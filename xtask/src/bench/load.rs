@@ -20,23 +20,45 @@ pub fn in_turn(address: &str, count: usize) -> Result<Vec<f64>> {
 
 /// How many requests a second were answered over so many connections.
 pub fn at_once(address: &str, connections: usize, during: Duration) -> Result<f64> {
+    Ok(measured(address, connections, during)?.rate)
+}
+
+/// What came of requests over several connections.
+#[derive(Clone, Copy)]
+pub struct Load {
+    /// How many were answered.
+    pub answered: usize,
+    /// The same by second.
+    pub rate: f64,
+    /// How long one of them took, in milliseconds.
+    pub median_ms: f64,
+}
+
+/// Sends requests over so many connections, each as soon as the one before it was answered.
+pub fn measured(address: &str, connections: usize, during: Duration) -> Result<Load> {
     let started = Instant::now();
-    let worker = || -> Result<usize> {
+    let worker = || -> Result<Vec<f64>> {
         let mut connection = Connection::open(address)?;
-        let mut answered = 0;
+        let mut times = Vec::new();
         while started.elapsed() < during {
+            let sent = Instant::now();
             connection.get()?;
-            answered += 1;
+            times.push(sent.elapsed().as_secs_f64() * 1000.0);
         }
-        Ok(answered)
+        Ok(times)
     };
-    let answered = thread::scope(|scope| {
+    let times: Vec<Vec<f64>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..connections).map(|_| scope.spawn(worker)).collect();
         let joined =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread broke off")));
-        joined.sum::<Result<usize>>()
+        joined.collect::<Result<_>>()
     })?;
-    Ok(answered as f64 / started.elapsed().as_secs_f64())
+    let (took, times) = (started.elapsed().as_secs_f64(), times.concat());
+    Ok(Load {
+        answered: times.len(),
+        rate: times.len() as f64 / took,
+        median_ms: super::figures::median(times),
+    })
 }
 
 struct Connection {

@@ -3,6 +3,7 @@
 //! Against serverless 3.40.0 and its plugin serverless-offline, from npm. Every number is a median of a bounded count, and
 //! what stands in one row was measured in the same way. A benchmark, not a test: nothing here fails because it is slow.
 
+mod engine;
 mod figures;
 mod load;
 mod offline;
@@ -29,9 +30,10 @@ const WARM: usize = 500;
 /// How long requests are counted, by connections.
 const COUNTED: Duration = Duration::from_secs(4);
 
-/// Measures all of it, or with the word `package` only that, and prints the table.
+/// Measures all of it, or with the word `package` only that, or with `engine` how functions run, and prints the table.
 pub fn run(words: &[String]) -> Result<()> {
     match words.first().map(String::as_str) {
+        Some("engine") => return engine::run(),
         Some(packaging::MEASURE) => return packaging::measure_one(&words[1..]),
         Some("package") => {
             let binary = shell::release_binary()?;
@@ -41,7 +43,7 @@ pub fn run(words: &[String]) -> Result<()> {
             println!("{figures}");
             return Ok(());
         }
-        Some(other) => anyhow::bail!("no part `{other}`: all, or `package`"),
+        Some(other) => anyhow::bail!("no part `{other}`: all, `engine`, or `package`"),
         None => {}
     }
     let binary = shell::release_binary()?;

@@ -1,0 +1,225 @@
+//! `cargo xtask bench engine`: the execution engine beside bare processes and the engines that others run functions with.
+//!
+//! In one run on one machine, each in turn: what a jail costs, cold starts, warm requests over 1, 10 and 50 connections with
+//! the processor time of each, memory, and ten thousand functions that nobody calls. All counts are bounded: it takes a few
+//! minutes. A machine that does other things shows it in every number; compare columns, not runs.
+
+mod idle;
+mod peers;
+mod processes;
+mod table;
+
+use super::load::{self, Load};
+use super::{deploy, figures::median, options};
+use crate::{setup, shell};
+use aloft_testkit::{Project, TempCloud, clean_environment};
+use anyhow::{Context, Result};
+use peers::Server;
+use processes::Usage;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use table::{Side, Table};
+
+/// How many functions of a kind are called for the first time.
+const COLD: usize = 7;
+/// How often a bare process or another engine is started.
+const STARTS: usize = 5;
+/// How long requests are counted, by connections.
+const COUNTED: Duration = Duration::from_secs(4);
+
+/// Measures all of it and prints the table.
+pub fn run() -> Result<()> {
+    let began = Instant::now();
+    let binary = shell::release_binary()?;
+    setup::runtimes()?;
+    setup::npm("offline", "offline")?;
+    setup::npm("peers", "peers")?;
+    let mut table = Table::default();
+    println!("measuring: a jail");
+    jail(&mut table)?;
+    println!("measuring: cold starts of bare processes");
+    bare(&mut table)?;
+    println!("measuring: aloft");
+    ours(&binary, &mut table)?;
+    for (side, name, start) in peers::ALL {
+        println!("measuring: {name}");
+        match theirs(*start) {
+            Ok((first, running)) => {
+                table.put("start of the engine to the first answer (ms)", *side, first);
+                running.put(&mut table, *side);
+            }
+            Err(error) => println!("{name} is left out: {error:#}"),
+        }
+    }
+    println!("measuring: ten thousand functions");
+    idle::measure(&binary, &mut table)?;
+    println!("\n{table}");
+    println!("{} s, load of the machine at the end {}", began.elapsed().as_secs(), processes::load()?);
+    Ok(())
+}
+
+/// A program that does nothing, in a jail and without.
+fn jail(table: &mut Table) -> Result<()> {
+    let arguments = ["run", "--quiet", "--release", "-p", "aloft-sandbox", "--example", "setup_time"];
+    let said = shell::read(&mut shell::cargo(&arguments))?;
+    let told: Value = serde_json::from_str(&said).context("the example prints JSON")?;
+    let number = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
+    table.row(
+        "a program that does nothing, whole life (ms)",
+        &[(Side::Aloft, number("jailed")), (Side::Bare, number("bare"))],
+    );
+    table.row(
+        "the same, best of 100 (ms)",
+        &[(Side::Aloft, number("jailedBest")), (Side::Bare, number("bareBest"))],
+    );
+    table.target(
+        "sandbox set-up, the difference of the best (ms)",
+        number("jailedBest") - number("bareBest"),
+        2.0,
+    );
+    if let Some(lacking) = told["lacking"].as_str().filter(|lacking| !lacking.is_empty()) {
+        println!("this machine lacks: {lacking}");
+    }
+    Ok(())
+}
+
+const NODE: &str = "exports.hello = async () => ({ statusCode: 200, body: 'hello' });\n";
+const PYTHON: &str = "def hello(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n";
+const BOTO3: &str = "import boto3\ns3 = boto3.client('s3', region_name='us-east-1')\n\n\ndef hello(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n";
+
+/// Languages: name, runtime, file of the handler, its code.
+const LANGUAGES: [(&str, &str, &str, &str); 3] = [
+    ("Node.js", "nodejs20.x", "node.js", NODE),
+    ("Python", "python3.12", "plain.py", PYTHON),
+    ("Python with boto3", "python3.12", "boto.py", BOTO3),
+];
+
+fn cold_row(name: &str) -> String {
+    format!("cold start, {name} (ms)")
+}
+
+/// Interpreters that load the same handlers, call them once and end.
+fn bare(table: &mut Table) -> Result<()> {
+    let project = Project::new(&LANGUAGES.map(|(_, _, file, code)| (file, code)));
+    for (name, _, file, _) in LANGUAGES {
+        let module = file.split('.').next().unwrap_or_default();
+        let times: Result<Vec<f64>> = (0..STARTS)
+            .map(|_| {
+                let mut command = if name == "Node.js" {
+                    let mut command = Command::new("node");
+                    command.args([
+                        "-e",
+                        &format!("require('./{module}').hello().then((it) => console.log(it.body))"),
+                    ]);
+                    command
+                } else {
+                    let mut command = Command::new("python3");
+                    command
+                        .args(["-c", &format!("import {module}; print({module}.hello({{}}, None)['body'])")]);
+                    command
+                };
+                clean_environment(&mut command, project.path()).current_dir(project.path());
+                command.env("PYTHONPATH", aloft_testkit::runtimes().join("python"));
+                let started = Instant::now();
+                let output = command.output().context("cannot start an interpreter")?;
+                let took = started.elapsed();
+                anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                Ok(took.as_secs_f64() * 1000.0)
+            })
+            .collect();
+        table.put(&cold_row(name), Side::Bare, median(times?));
+    }
+    Ok(())
+}
+
+/// The service that is deployed here: a function that answers at once, and for each language some to be called first.
+fn service() -> Project {
+    let mut text = "service: bench\nframeworkVersion: '3'\nprovider:\n  name: aws\n  runtime: nodejs20.x\n  memorySize: 1769\n\
+                    functions:\n  hello:\n    handler: node.hello\n    events:\n      - httpApi: GET /hello\n"
+        .to_owned();
+    for (language, (_, runtime, file, _)) in LANGUAGES.iter().enumerate() {
+        let module = file.split('.').next().unwrap_or_default();
+        for number in 0..COLD {
+            text += &format!(
+                "  cold{language}x{number}:\n    runtime: {runtime}\n    handler: {module}.hello\n    events:\n      - httpApi: GET /cold/{language}/{number}\n"
+            );
+        }
+    }
+    let mut files = vec![("serverless.yml", text.as_str())];
+    files.extend(LANGUAGES.map(|(_, _, file, code)| (file, code)));
+    Project::new(&files)
+}
+
+fn ours(binary: &Path, table: &mut Table) -> Result<()> {
+    let service = service();
+    let cloud = TempCloud::with(options(binary));
+    let address = deploy(&cloud, &service)?;
+    let idle = processes::resident_mb(cloud.pid())?;
+    for (language, (name, ..)) in LANGUAGES.iter().enumerate() {
+        let times: Result<Vec<f64>> = (0..COLD)
+            .map(|number| Ok(load::in_turn(&format!("{address}/cold/{language}/{number}"), 1)?[0]))
+            .collect();
+        table.put(&cold_row(name), Side::Aloft, median(times?));
+    }
+    let environments = processes::descendants(cloud.pid())?;
+    let shared: f64 = environments.iter().filter_map(|pid| processes::proportional_mb(*pid)).sum();
+    let count = (COLD * LANGUAGES.len()) as f64;
+    table.put("memory of the idle engine (MB)", Side::Aloft, idle);
+    table.put("memory of a warm environment (MB)", Side::Aloft, shared / count);
+    let running = Running::measure(&format!("{address}/hello"), cloud.pid())?;
+    running.put(table, Side::Aloft);
+    table.target("warm Node.js, processor time in all, 1 connection (us)", running.loads[0].1, 70.0);
+    let (ten, fifty) = (running.loads[1].0.rate, running.loads[2].0.rate);
+    table.target_least("requests per second, 50 connections over 10", fifty / ten, 1.0);
+    Ok(())
+}
+
+/// Another engine: how long it takes from its start to the first answer, and how it serves.
+fn theirs(start: fn() -> Result<Server>) -> Result<(f64, Running)> {
+    let starts: Result<Vec<f64>> =
+        (0..STARTS.min(3)).map(|_| Ok(start()?.took.as_secs_f64() * 1000.0)).collect();
+    let server = start()?;
+    Ok((median(starts?), Running::measure(&server.address, server.pid())?))
+}
+
+/// How an engine serves a function that answers at once.
+struct Running {
+    /// By connections: 1, 10, 50; with the processor time of a request, in microseconds.
+    loads: Vec<(Load, f64)>,
+    /// Of the engine with all its processes, after the load.
+    memory_mb: f64,
+}
+
+impl Running {
+    fn measure(address: &str, pid: u32) -> Result<Self> {
+        load::in_turn(address, 50)?;
+        let mut loads = Vec::new();
+        for connections in [1, 10, 50] {
+            // Once without counting, so that environments are there.
+            load::measured(address, connections, COUNTED / 4)?;
+            let before = Usage::of(pid)?;
+            let load = load::measured(address, connections, COUNTED)?;
+            let used = Usage::of(pid)?.since(before);
+            loads.push((load, used.as_secs_f64() * 1e6 / load.answered as f64));
+        }
+        let all = processes::descendants(pid)?.into_iter().chain([pid]);
+        let memory_mb = all.filter_map(processes::proportional_mb).sum();
+        Ok(Self { loads, memory_mb })
+    }
+
+    fn put(&self, table: &mut Table, side: Side) {
+        for (connections, (load, processor)) in [1, 10, 50].into_iter().zip(&self.loads) {
+            let words = if connections == 1 {
+                "1 connection".to_owned()
+            } else {
+                format!("{connections} connections")
+            };
+            table.put(&format!("requests per second, {words}"), side, load.rate);
+            table.put(&format!("median of a request, {words} (ms)"), side, load.median_ms);
+            table.put(&format!("processor time of a request, {words} (us)"), side, *processor);
+        }
+        table.put("memory after the load, with all processes (MB)", side, self.memory_mb);
+    }
+}
