@@ -68,7 +68,8 @@ pub async fn run(session: &mut Session, options: &Metrics) -> anyhow::Result<()>
 fn line(session: &Session, metric: &str, points: &[f64]) -> String {
     let number = |value: f64| Value::from((value * 100.0).round() / 100.0).to_string();
     let number = |value: f64| number(value).trim_end_matches(".0").to_owned();
-    let sum: f64 = points.iter().sum();
+    // The sum of nothing is -0.
+    let sum = points.iter().fold(0.0, |sum, point| sum + point);
     if metric == "Duration" {
         let average = if points.is_empty() { 0.0 } else { sum / points.len() as f64 };
         return format!("{}: {}ms", session.terminal.dim("duration (avg.)"), number(average));
