@@ -54,6 +54,7 @@ async fn once(sandbox: &Sandbox, number: u32) -> Result<(Duration, Duration), Bo
             runtime: "/usr/share".into(),
             interpreter: None,
             temporary_mb: 512,
+            hosts: Vec::new(),
         }),
         limits: Limits {
             memory: ByteSize::mebibytes(128),

@@ -108,14 +108,16 @@ impl Groups {
 }
 
 impl Group {
-    fn limit(&self, limits: &Limits, files: ByteSize) -> io::Result<()> {
+    /// Limits the group, from now on.
+    pub(crate) fn limit(&self, limits: &Limits, files: ByteSize) -> io::Result<()> {
         let (own, memory) = (limits.memory.0, limits.memory.0 + files.0);
         for Hierarchy { controller, unified, directory } in &self.0 {
             let set = |file: &str, value: u64| fs::write(directory.join(file), value.to_string());
             match (*controller, unified) {
                 ("memory", false) => {
+                    // Absent where the kernel does not account for swap; never below the other, so it is raised first.
+                    let _ = set("memory.memsw.limit_in_bytes", memory);
                     set("memory.limit_in_bytes", memory)?;
-                    // Absent where the kernel does not account for swap.
                     let _ = set("memory.memsw.limit_in_bytes", memory);
                 }
                 ("memory", true) => {

@@ -1,12 +1,14 @@
 //! A process in its jail, and the task that watches over it until the whole tree is gone.
 
 use crate::groups::Group;
-use crate::isolated::{Doors, First};
+use crate::isolated::{Doors, First, Furniture, Isolated};
 use crate::launch::Limits;
 use crate::processes;
 use aloft_base::ByteSize;
 use std::collections::HashSet;
 use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +41,9 @@ pub struct Jailed {
     shared: Arc<Shared>,
     output: Mutex<Option<PipeReader>>,
     doors: Mutex<Option<Doors>>,
+    /// The first process of a jail that can be furnished.
+    first: Option<OwnedFd>,
+    hosts: Vec<PathBuf>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
@@ -75,8 +80,8 @@ struct Shared {
     pid: u32,
     mark: String,
     group: Option<Group>,
-    /// What its group may have of files in memory.
-    files: ByteSize,
+    /// How much memory it may have, in bytes.
+    memory: AtomicU64,
     /// The largest amount of memory seen, in bytes.
     peak: AtomicU64,
     /// Whether it stands still.
@@ -92,11 +97,17 @@ pub(crate) struct Watched {
     /// What its group may have of files in memory.
     pub(crate) files: ByteSize,
     pub(crate) limits: Limits,
+    /// Not empty where it can be furnished.
+    pub(crate) hosts: Vec<PathBuf>,
 }
 
 impl Jailed {
     pub(crate) fn supervise(watched: Watched, output: Option<PipeReader>, doors: Option<Doors>) -> Self {
-        let Watched { process, group, mark, files, limits } = watched;
+        let Watched { process, group, mark, files, limits, hosts } = watched;
+        let first = match &process {
+            Process::Isolated(first) if !hosts.is_empty() => first.descriptor().ok(),
+            _ => None,
+        };
         let root = process.pid();
         let pid = match &process {
             Process::Gated(..) => root,
@@ -107,7 +118,7 @@ impl Jailed {
             pid,
             mark,
             group,
-            files,
+            memory: AtomicU64::new(limits.memory.0),
             peak: AtomicU64::new(0),
             frozen: watch::Sender::new(false),
             kill: Notify::new(),
@@ -115,10 +126,10 @@ impl Jailed {
         let (sender, exit) = watch::channel(None);
         let watched = shared.clone();
         tokio::spawn(async move {
-            let exit = watched.run(process, &limits).await;
+            let exit = watched.run(process, &limits, files).await;
             sender.send_replace(Some(exit));
         });
-        Self { shared, output: Mutex::new(output), doors: Mutex::new(doors), exit }
+        Self { shared, output: Mutex::new(output), doors: Mutex::new(doors), first, hosts, exit }
     }
 
     /// The process number of the program, on the host.
@@ -157,6 +168,19 @@ impl Jailed {
         self.wait().await
     }
 
+    pub(crate) fn furnish(
+        &self,
+        isolated: &Isolated,
+        furniture: &Furniture,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        let first = self.first.as_ref().ok_or_else(|| io::Error::other("the jail cannot be furnished"))?;
+        isolated.furnish(first.try_clone()?, &self.hosts, furniture)?;
+        self.shared.memory.store(limits.memory.0, Ordering::Relaxed);
+        let files = ByteSize::mebibytes(furniture.temporary_mb.into());
+        self.shared.group.as_ref().map_or(Ok(()), |group| group.limit(limits, files))
+    }
+
     /// Makes the whole tree stand still: it uses no processor until [`Jailed::thaw`]. It can be killed meanwhile.
     pub fn freeze(&self) {
         if !self.shared.frozen.send_replace(true) {
@@ -181,7 +205,7 @@ impl Jailed {
 }
 
 impl Shared {
-    async fn run(&self, mut process: Process, limits: &Limits) -> Exit {
+    async fn run(&self, mut process: Process, limits: &Limits, files: ByteSize) -> Exit {
         let mut watched_out = false;
         let status = tokio::select! {
             status = process.wait() => status,
@@ -189,7 +213,7 @@ impl Shared {
                 self.end_first(&process);
                 process.wait().await
             }
-            () = self.watchdog(limits) => {
+            () = self.watchdog(limits, files) => {
                 watched_out = true;
                 self.end_first(&process);
                 process.wait().await
@@ -201,12 +225,12 @@ impl Shared {
         let mut killed = 0;
         if let Some(group) = &self.group {
             killed = group.out_of_memory_kills();
+            let most = self.memory.load(Ordering::Relaxed);
             // Who was killed for it had all of it; of who ended before anybody looked, only the sum with files is known.
             if killed > 0 {
-                self.peak.fetch_max(limits.memory.0, Ordering::Relaxed);
+                self.peak.fetch_max(most, Ordering::Relaxed);
             } else if self.peak.load(Ordering::Relaxed) == 0 {
-                let most = group.peak().unwrap_or(0).min(limits.memory.0);
-                self.peak.store(most, Ordering::Relaxed);
+                self.peak.store(group.peak().unwrap_or(0).min(most), Ordering::Relaxed);
             }
             for _ in 0..END_ATTEMPTS {
                 if group.remove() {
@@ -275,20 +299,21 @@ impl Shared {
     }
 
     /// Returns when the tree has more memory or processes than it may. Never where the kernel limits both.
-    async fn watchdog(&self, limits: &Limits) {
+    async fn watchdog(&self, limits: &Limits, files: ByteSize) {
         let mut frozen = self.frozen.subscribe();
         loop {
             // Who stands still does not grow.
             let _ = frozen.wait_for(|frozen| !frozen).await;
             tokio::time::sleep(WATCH_EVERY).await;
             match self.group.as_ref().filter(|it| it.limits_memory()) {
-                Some(_) if self.files.0 == 0 => return std::future::pending().await,
+                Some(_) if files.0 == 0 => return std::future::pending().await,
                 Some(group) => {
                     // The kernel's limit has room for files that memory may not take.
-                    if group.usage().is_some_and(|it| it > limits.memory.0) {
+                    let most = self.memory.load(Ordering::Relaxed);
+                    if group.usage().is_some_and(|it| it > most) {
                         let memory = group.memory().unwrap_or(0);
                         self.peak.fetch_max(memory, Ordering::Relaxed);
-                        if memory > limits.memory.0 {
+                        if memory > most {
                             return;
                         }
                     }
@@ -297,7 +322,7 @@ impl Shared {
                     let members = processes::tree(self.root, &self.mark);
                     let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
                     self.peak.fetch_max(resident, Ordering::Relaxed);
-                    if resident > limits.memory.0 || members.len() > limits.processes as usize {
+                    if resident > self.memory.load(Ordering::Relaxed) || members.len() > limits.processes as usize {
                         return;
                     }
                 }

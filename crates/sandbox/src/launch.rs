@@ -130,7 +130,8 @@ pub(crate) fn spawn(
     };
     match started {
         Ok((process, output, doors)) => {
-            let watched = Watched { process, group, mark: launch.mark, files, limits: launch.limits };
+            let hosts = launch.view.map(|view| view.hosts).unwrap_or_default();
+            let watched = Watched { process, group, mark: launch.mark, files, limits: launch.limits, hosts };
             Ok(Jailed::supervise(watched, output, doors))
         }
         Err(source) => {

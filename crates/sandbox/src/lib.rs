@@ -20,7 +20,7 @@ mod processes;
 mod tests;
 
 pub use destination::{Destination, DestinationError};
-pub use isolated::{API_PORT, Doors, View};
+pub use isolated::{API_PORT, Doors, Furniture, View};
 pub use jailed::{Exit, Jailed};
 pub use launch::{Launch, Limits, Output};
 
@@ -116,6 +116,19 @@ impl Sandbox {
     /// When the system refuses the process or its control group. Nothing is left behind then.
     pub fn spawn(&self, launch: Launch) -> Result<Jailed, SandboxError> {
         launch::spawn(&self.gate, self.isolated.as_ref(), &self.groups, launch)
+    }
+
+    /// Makes a jail that was started with [`View::hosts`] show code and layers from them, and nothing else of them, and
+    /// gives it other limits of memory and processor. Once.
+    ///
+    /// # Errors
+    /// When a directory lies below no host, or the system refuses. The jail must be ended then.
+    pub fn furnish(&self, jailed: &Jailed, furniture: &Furniture, limits: &Limits) -> Result<(), SandboxError> {
+        let furnished = match &self.isolated {
+            Some(isolated) => jailed.furnish(isolated, furniture, limits),
+            None => Err(io::Error::other("jails have no root of their own")),
+        };
+        furnished.map_err(|source| SandboxError::Start { program: furniture.code.clone(), source })
     }
 
     /// Removes the control group that held the jails. Call it when all of them have ended.

@@ -86,6 +86,7 @@ impl Places {
                 runtime,
                 interpreter,
                 temporary_mb: spec.ephemeral_storage_mb,
+                hosts: Vec::new(),
             }),
         }
     }

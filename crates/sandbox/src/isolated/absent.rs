@@ -5,6 +5,7 @@ use crate::launch::Launch;
 use std::convert::Infallible;
 use std::io::{self, PipeReader};
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -16,6 +17,16 @@ pub struct View {
     pub layers: Vec<PathBuf>,
     pub runtime: PathBuf,
     pub interpreter: Option<PathBuf>,
+    pub temporary_mb: u32,
+    pub hosts: Vec<PathBuf>,
+}
+
+/// What a jail would show: not looked at here.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // See its other self.
+pub struct Furniture {
+    pub code: PathBuf,
+    pub layers: Vec<PathBuf>,
     pub temporary_mb: u32,
 }
 
@@ -58,12 +69,20 @@ impl Isolated {
         match self.0 {}
     }
 
+    pub(crate) fn furnish(&self, _: OwnedFd, _: &[PathBuf], _: &Furniture) -> io::Result<()> {
+        match self.0 {}
+    }
+
     pub(crate) fn start(&self, _: &Launch, _: &View, _: Option<&Group>) -> io::Result<Begun> {
         match self.0 {}
     }
 }
 
 impl First {
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        match self.never {}
+    }
+
     pub(crate) fn kill(&self) {
         match self.never {}
     }

@@ -9,7 +9,7 @@
 use super::init::STATUS_DESCRIPTOR;
 use super::network::{self, Wiring};
 use super::plan::{ROOT, Step};
-use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
@@ -164,6 +164,67 @@ pub(super) fn start(orders: &Orders) -> Result<(OwnedFd, u32), Failure> {
     let _ = super::wait(&descriptor);
     let doing = usize::try_from(shared.doing.load(Ordering::Acquire)).ok().and_then(|it| DOING.get(it));
     Err(Failure { doing: doing.unwrap_or(&"start"), source: io::Error::from_raw_os_error(error) })
+}
+
+/// All that is done for a jail that waited.
+#[derive(Debug)]
+pub(super) struct Furnishing {
+    /// A descriptor of its first process.
+    pub(super) jail: OwnedFd,
+    pub(super) privileged: bool,
+    pub(super) steps: Vec<Step>,
+    /// What is taken away afterwards.
+    pub(super) covers: Vec<CString>,
+    pub(super) temporary_options: CString,
+}
+
+/// Changes what a jail sees, in a short-lived process that enters its namespaces. As [`start`].
+pub(super) fn furnish(furnishing: &Furnishing) -> io::Result<()> {
+    let mut stack = vec![0u8; STACK];
+    let shared = (furnishing, AtomicI32::new(0));
+    let argument = (&raw const shared).cast_mut().cast::<c_void>();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: as in `start`: this thread waits for the end of what uses the stack and `shared`.
+    let pid = unsafe { libc::clone(furnisher, top(&mut stack), flags, argument) };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let pid = rustix::process::Pid::from_raw(pid);
+    rustix::io::retry_on_intr(|| rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()))?;
+    match shared.1.load(Ordering::Acquire) {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+extern "C" fn furnisher(argument: *mut c_void) -> c_int {
+    // SAFETY: it points to the pair in `furnish`, which waits.
+    let (furnishing, error) = unsafe { &*argument.cast::<(&Furnishing, AtomicI32)>() };
+    if let Err(failed) = rearrange(furnishing) {
+        error.store(failed.raw_os_error(), Ordering::Release);
+    }
+    0
+}
+
+fn rearrange(furnishing: &Furnishing) -> rustix::io::Result<()> {
+    use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+    let mut spaces = ThreadNameSpaceType::MOUNT;
+    if !furnishing.privileged {
+        spaces |= ThreadNameSpaceType::USER;
+    }
+    let entered = move_into_thread_name_spaces(furnishing.jail.as_fd(), spaces);
+    // As in `drop_privileges`: entering may have made the shared memory untraceable.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    entered?;
+    for step in &furnishing.steps {
+        take(step)?;
+        if let Step::Overlay { at, .. } = step {
+            restrict(at, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)?;
+        }
+    }
+    let safe = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount(c"/tmp", safe, &*furnishing.temporary_options)?;
+    furnishing.covers.iter().try_for_each(|it| rustix::mount::unmount(&**it, UnmountFlags::DETACH))
 }
 
 /// The end of a stack, which is where it begins, as aligned as processors want it.

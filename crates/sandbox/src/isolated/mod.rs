@@ -14,7 +14,7 @@ mod tests;
 
 use crate::groups::Group;
 use crate::launch::{Launch, Output};
-use child::{Orders, Powers};
+use child::{Furnishing, Orders, Powers};
 use network::{Messages, Wiring};
 use plan::{Plan, Step};
 use rustix::fd::{AsFd, OwnedFd};
@@ -24,16 +24,16 @@ use std::ffi::CString;
 use std::io::{self, PipeReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 pub use network::{API_PORT, Doors};
-pub use plan::View;
+pub use plan::{Furniture, View};
 
 /// The users that functions are, where this process can choose: numbers that no system gives to anybody.
 const FIRST_USER: u32 = 0x7000_0000;
@@ -58,9 +58,9 @@ pub(crate) struct Isolated {
 
 type Answer = io::Result<(OwnedFd, u32)>;
 
-struct Request {
-    orders: Orders,
-    answer: SyncSender<Answer>,
+enum Request {
+    Start(Box<Orders>, SyncSender<Answer>),
+    Furnish(Furnishing, SyncSender<io::Result<()>>),
 }
 
 /// A jail's first process, as seen from outside.
@@ -142,6 +142,7 @@ impl Isolated {
             runtime: "/usr".into(),
             interpreter: None,
             temporary_mb: 1,
+            hosts: Vec::new(),
         };
         let status = self.start(&launch, &view, None)?.first.collect(WaitIdOptions::EXITED)?;
         match status {
@@ -190,11 +191,7 @@ impl Isolated {
             shared_steps: self.shared_steps.clone(),
             steps: plan.steps,
             devices: self.devices.clone(),
-            temporary_options: plan::text(format!(
-                "mode=1777,size={}m,nr_inodes={}",
-                view.temporary_mb.max(1),
-                (u64::from(view.temporary_mb) * 256).max(4096)
-            ))?,
+            temporary_options: plan::temporary_options(view.temporary_mb)?,
             filters: self.filters.clone(),
             user_map: plan::text(format!("{} {user} 1", plan::USER))?,
             group_map: plan::text(format!("{} {of_group} 1", plan::GROUP))?,
@@ -210,8 +207,7 @@ impl Isolated {
             wiring,
         };
         let (answer, answered) = sync_channel(1);
-        let gone = || io::Error::other("the thread that starts jails has ended");
-        self.starter.send(Request { orders, answer }).map_err(|_| gone())?;
+        self.starter.send(Request::Start(Box::new(orders), answer)).map_err(|_| gone())?;
         let (descriptor, pid) = answered.recv().map_err(|_| gone())??;
         let first = First { descriptor, status, pid };
         let doors = handover.map(|it| network::take(&it)).transpose();
@@ -221,6 +217,20 @@ impl Isolated {
             let _ = first.collect(WaitIdOptions::EXITED);
         })?;
         Ok(Begun { first, output, doors })
+    }
+
+    /// Makes a jail, known by its first process, show parts of what it was given as hosts.
+    pub(crate) fn furnish(&self, first: OwnedFd, hosts: &[PathBuf], furniture: &Furniture) -> io::Result<()> {
+        let furnishing = Furnishing {
+            jail: first,
+            privileged: self.powers.privileged,
+            steps: plan::furnish(hosts, furniture)?,
+            covers: plan::covers(hosts)?,
+            temporary_options: plan::temporary_options(furniture.temporary_mb)?,
+        };
+        let (answer, answered) = sync_channel(1);
+        self.starter.send(Request::Furnish(furnishing, answer)).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())?
     }
 
     fn limits(&self, launch: &Launch) -> Vec<(Resource, Rlimit)> {
@@ -266,9 +276,23 @@ impl Isolated {
 /// Starts what is asked for, until nobody can ask any more.
 fn serve(requests: &Receiver<Request>) {
     child::block_signals();
-    for Request { orders, answer } in requests {
-        let _ = answer.send(child::start(&orders).map_err(io::Error::other));
+    /// All that share this process's memory change whether it can be traced: one at a time, in whichever sandbox.
+    static TURN: Mutex<()> = Mutex::new(());
+    for request in requests {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        match request {
+            Request::Start(orders, answer) => {
+                let _ = answer.send(child::start(&orders).map_err(io::Error::other));
+            }
+            Request::Furnish(furnishing, answer) => {
+                let _ = answer.send(child::furnish(&furnishing));
+            }
+        }
     }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that starts jails has ended")
 }
 
 impl First {
@@ -282,6 +306,11 @@ impl First {
             Ok(()) => ExitStatus::from_raw(i32::from_ne_bytes(bytes)),
             Err(_) => own,
         }))
+    }
+
+    /// Another descriptor of the same process.
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.descriptor.try_clone()
     }
 
     /// Kills the first process, and by that all.

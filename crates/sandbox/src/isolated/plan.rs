@@ -61,6 +61,20 @@ pub struct View {
     pub interpreter: Option<PathBuf>,
     /// The size of `/tmp`, in MB.
     pub temporary_mb: u32,
+    /// Directories whose parts may become its code and its layers later ([`crate::Sandbox::furnish`]). Until then it
+    /// sees all of them, so what runs in it must not be anybody's.
+    pub hosts: Vec<PathBuf>,
+}
+
+/// What a jail that waited shows from now on.
+#[derive(Debug, Clone)]
+pub struct Furniture {
+    /// Becomes `/var/task`; below one of [`View::hosts`].
+    pub code: PathBuf,
+    /// As in [`View::layers`]; below some of [`View::hosts`].
+    pub layers: Vec<PathBuf>,
+    /// The size of `/tmp`, in MB.
+    pub temporary_mb: u32,
 }
 
 /// One step. All paths are absolute; those of the new root begin with [`ROOT`].
@@ -136,19 +150,13 @@ impl Plan {
             for prefix in prefixes.iter().filter_map(|it| it.strip_prefix("/opt").ok()) {
                 self.directory(&Path::new("/.opt").join(prefix))?;
             }
-            let mut options = b"lowerdir=".to_vec();
-            for layer in view.layers.iter().rev() {
-                for byte in layer.as_os_str().as_bytes() {
-                    if matches!(byte, b':' | b',' | b'\\') {
-                        options.push(b'\\');
-                    }
-                    options.push(*byte);
-                }
-                options.push(b':');
-            }
-            options.extend_from_slice(format!("{ROOT}/.opt").as_bytes());
-            self.steps.push(Step::Overlay { options: text(&options)?, at: text(format!("{ROOT}/opt"))? });
+            let options = merged(&view.layers, &format!("{ROOT}/.opt"))?;
+            self.steps.push(Step::Overlay { options, at: text(format!("{ROOT}/opt"))? });
             self.made.extend(prefixes.iter().filter(|it| it.starts_with("/opt")).cloned());
+        }
+        for (number, host) in view.hosts.iter().enumerate() {
+            self.directory(Path::new("/.opt"))?;
+            self.bind(host, &Path::new(HOSTS).join(number.to_string()))?;
         }
         prefixes.iter().try_for_each(|prefix| self.bind(prefix, prefix))
     }
@@ -185,6 +193,54 @@ impl Plan {
         self.steps.push(Step::Bind { from: text(from.as_os_str().as_bytes())?, to: inside(to)? });
         Ok(())
     }
+}
+
+/// Where [`View::hosts`] are, by number, until the jail is furnished.
+const HOSTS: &str = "/.host";
+
+/// The steps within a jail that make it show what it should.
+pub(super) fn furnish(hosts: &[PathBuf], furniture: &Furniture) -> io::Result<Vec<Step>> {
+    let shown = |path: &PathBuf| {
+        let below = |(number, host): (usize, &PathBuf)| {
+            path.strip_prefix(host).ok().map(|rest| Path::new(HOSTS).join(number.to_string()).join(rest))
+        };
+        hosts.iter().enumerate().find_map(below).ok_or_else(|| io::Error::other("the jail cannot show this"))
+    };
+    let code = shown(&furniture.code)?;
+    let mut steps =
+        vec![Step::Bind { from: text(code.as_os_str().as_bytes())?, to: text("/var/task")? }];
+    if !furniture.layers.is_empty() {
+        let layers = furniture.layers.iter().map(shown).collect::<io::Result<Vec<_>>>()?;
+        steps.push(Step::Overlay { options: merged(&layers, "/.opt")?, at: text("/opt")? });
+    }
+    Ok(steps)
+}
+
+/// Where the hosts of a jail are mounted.
+pub(super) fn covers(hosts: &[PathBuf]) -> io::Result<Vec<CString>> {
+    (0..hosts.len()).map(|number| text(format!("{HOSTS}/{number}"))).collect()
+}
+
+/// The options of an overlay of layers, a later one over an earlier one, over the path `lowest`.
+fn merged(layers: &[PathBuf], lowest: &str) -> io::Result<CString> {
+    let mut options = b"lowerdir=".to_vec();
+    for layer in layers.iter().rev() {
+        for byte in layer.as_os_str().as_bytes() {
+            if matches!(byte, b':' | b',' | b'\\') {
+                options.push(b'\\');
+            }
+            options.push(*byte);
+        }
+        options.push(b':');
+    }
+    options.extend_from_slice(lowest.as_bytes());
+    text(&options)
+}
+
+/// The options of a `/tmp` of this size.
+pub(super) fn temporary_options(megabytes: u32) -> io::Result<CString> {
+    let names = (u64::from(megabytes) * 256).max(4096);
+    text(format!("mode=1777,size={}m,nr_inodes={names}", megabytes.max(1)))
 }
 
 /// The devices that there are.

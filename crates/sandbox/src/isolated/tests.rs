@@ -60,6 +60,7 @@ impl Bench {
                 runtime: at("runtime"),
                 interpreter: None,
                 temporary_mb: 2,
+                hosts: Vec::new(),
             }),
             limits: Limits {
                 memory: ByteSize::mebibytes(64),
@@ -235,4 +236,32 @@ async fn ways_out() {
     let seen = held.join().expect("no panic");
     assert_eq!(seen[..2], ["203.0.113.7:443", "127.0.0.1:4566"]);
     jailed.wait().await;
+}
+
+/// A jail that waits shows nothing of what it is furnished with later, and afterwards that alone.
+#[tokio::test]
+async fn furnished_later() {
+    let Some(bench) = Bench::new() else { return };
+    let script = "cat index.txt; read -r _ < /tmp/go; cd /var/task; cat index.txt /opt/both.txt /opt/only.txt; ls /.host/*; \
+        for f in /var/task /opt /.host /.host/0; do test -w $f && echo $f; done; \
+        dd if=/dev/zero of=/tmp/full bs=64k count=128 2>/dev/null; stat -c %s /tmp/full";
+    let mut launch = bench.launch("/bin/sh", &["-c", &format!("mkfifo /tmp/go; echo ready; {script}")]);
+    let at = |name: &str| bench.directory.join(name);
+    if let Some(view) = &mut launch.view {
+        (view.code, view.layers, view.hosts) = (at("runtime"), Vec::new(), vec![bench.directory.clone()]);
+    }
+    let limits = Limits { memory: ByteSize::mebibytes(128), ..launch.limits.clone() };
+    let jailed = bench.sandbox.spawn(launch).expect("it starts");
+    let mut output = jailed.take_output().expect("a pipe");
+    output.read_exact(&mut [0; 6]).expect("it is ready");
+    let furniture = super::Furniture { code: at("code"), layers: vec![at("one"), at("two")], temporary_mb: 4 };
+    bench.sandbox.furnish(&jailed, &furniture, &limits).expect("it is furnished");
+    let root = format!("/proc/{}/root/tmp/go", jailed.pid());
+    std::fs::write(root, "\n").expect("it reads");
+    let mut text = String::new();
+    output.read_to_string(&mut text).expect("text");
+    assert_eq!(text, "cat: index.txt: No such file or directory\ncodetwoone4194304\n");
+    jailed.wait().await;
+    let elsewhere = super::Furniture { code: "/usr".into(), ..furniture };
+    assert!(bench.sandbox.furnish(&jailed, &elsewhere, &limits).is_err());
 }

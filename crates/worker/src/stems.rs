@@ -1,0 +1,259 @@
+//! Processes that wait for a function: a language that has started, in a jail that shows no code yet.
+//!
+//! One that is needed is told its function's environment and shown its code, and is that function's for the rest of its
+//! life; nobody's code has run in it before. Keeps true: there are only as many as cold starts of the same kind came of
+//! late, none when there were none, and never more than [`MOST`].
+
+use crate::environment::Setting;
+use crate::runtimes::{self, Start};
+use aloft_base::{ByteSize, Timestamp};
+use aloft_sandbox::{API_PORT, Doors, Jailed, Launch, Limits, Output, View};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How many wait at most: of a kind, and of all kinds.
+const MOST_OF_A_KIND: usize = 4;
+const MOST: usize = 8;
+/// The time within which cold starts count as coming together.
+const TOGETHER: Duration = Duration::from_secs(10);
+/// How long a language may take to start.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// What Lambda gives at most: until it is furnished, memory is not what bounds one.
+const MEMORY: ByteSize = ByteSize::mebibytes(10_240);
+/// The size of `/tmp` until then, in MB.
+const TEMPORARY_MB: u32 = 512;
+
+/// Variables that are read when a process starts, and cannot be told later.
+const READ_AT_START: [&str; 9] =
+    ["DYLD_", "GLIBC_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "SSL_"];
+
+/// What is started alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    runtime_directory: PathBuf,
+}
+
+/// A process that waits.
+pub(crate) struct Stem {
+    pub(crate) jailed: Jailed,
+    pub(crate) api: TcpListener,
+    pub(crate) doors: Doors,
+    connection: TcpStream,
+}
+
+/// All that wait.
+#[derive(Default)]
+pub(crate) struct Stems(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    kinds: HashMap<Kind, OfKind>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct OfKind {
+    waiting: Vec<Stem>,
+    starting: usize,
+    /// The last cold starts, the latest last.
+    asked: VecDeque<Timestamp>,
+}
+
+impl OfKind {
+    /// How many should wait: as many as were asked for together.
+    fn wanted(&self) -> usize {
+        let together = |first: &Timestamp| self.asked.iter().filter(|it| *it >= first && it.since(*first) < TOGETHER).count();
+        self.asked.iter().map(together).max().unwrap_or(0).min(MOST_OF_A_KIND)
+    }
+}
+
+/// The kind of an environment, where it is one that can wait.
+pub(crate) fn kind(
+    runtime: &str,
+    start: &Start,
+    user: &BTreeMap<String, String>,
+) -> Option<Kind> {
+    let arguments = runtimes::find(runtime).ok()?.waiting(start)?;
+    let real = start.program.canonicalize().ok()?;
+    // What lies in `/opt` would be covered by layers.
+    let covered = start.program.starts_with("/opt") || real.starts_with("/opt");
+    let early = user.keys().any(|name| READ_AT_START.iter().any(|it| name.starts_with(it)));
+    (!covered && !early).then(|| Kind {
+        program: start.program.clone(),
+        arguments,
+        runtime_directory: start.runtime_directory.clone(),
+    })
+}
+
+impl Stem {
+    /// Tells it who it is. It goes on by itself.
+    pub(crate) async fn tell(connection: &mut TcpStream, environment: &BTreeMap<String, String>) -> io::Result<()> {
+        connection.write_all(serde_json::to_string(environment)?.as_bytes()).await?;
+        connection.shutdown().await
+    }
+
+    /// Its parts: what is kept, and what it is told by.
+    pub(crate) fn into_parts(self) -> (Jailed, TcpListener, Doors, TcpStream) {
+        (self.jailed, self.api, self.doors, self.connection)
+    }
+}
+
+impl Stems {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that waits, if there is one. That it was asked for is remembered.
+    pub(crate) fn take(&self, kind: &Kind, now: Timestamp) -> Option<Stem> {
+        let mut inner = self.lock();
+        let of_kind = inner.kinds.entry(kind.clone()).or_default();
+        of_kind.asked.push_back(now);
+        if of_kind.asked.len() > 2 * MOST_OF_A_KIND {
+            of_kind.asked.pop_front();
+        }
+        loop {
+            let stem = of_kind.waiting.pop()?;
+            if stem.jailed.exited().is_none() {
+                return Some(stem);
+            }
+        }
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().kinds.values().map(|it| it.waiting.len()).sum()
+    }
+
+    /// Whether none waits or is about to.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().kinds.values().all(|it| it.waiting.is_empty() && it.starting == 0)
+    }
+
+    /// Starts what is wanted and not there, in the background.
+    pub(crate) fn refill(setting: &Arc<Setting>) {
+        loop {
+            let kind = {
+                let mut inner = setting.stems.lock();
+                let all: usize = inner.kinds.values().map(|it| it.waiting.len() + it.starting).sum();
+                if inner.closed || all >= MOST {
+                    return;
+                }
+                let lacking = inner.kinds.iter_mut().find(|(_, it)| it.waiting.len() + it.starting < it.wanted());
+                let Some((kind, of_kind)) = lacking else { return };
+                of_kind.starting += 1;
+                kind.clone()
+            };
+            let setting = setting.clone();
+            tokio::spawn(async move {
+                let started = start(&setting, &kind).await;
+                let mut refused = None;
+                {
+                    let mut inner = setting.stems.lock();
+                    let closed = inner.closed;
+                    let of_kind = inner.kinds.entry(kind).or_default();
+                    of_kind.starting = of_kind.starting.saturating_sub(1);
+                    match started {
+                        Ok(stem) if !closed => of_kind.waiting.push(stem),
+                        Ok(stem) => refused = Some(stem),
+                        Err(error) => {
+                            tracing::debug!(%error, "no process waits for a function");
+                            of_kind.asked.clear();
+                        }
+                    }
+                }
+                if let Some(stem) = refused {
+                    stem.jailed.kill().await;
+                }
+            });
+        }
+    }
+
+    /// Takes out those whose kind was not asked for within `timeout`. They must be ended.
+    pub(crate) fn expire(&self, now: Timestamp, timeout: Duration) -> Vec<Stem> {
+        let mut inner = self.lock();
+        let old = |it: &OfKind| it.asked.back().is_none_or(|last| now.since(*last) >= timeout);
+        let expired = inner.kinds.values_mut().filter(|it| old(it)).flat_map(|it| {
+            it.asked.clear();
+            it.waiting.drain(..)
+        });
+        let expired = expired.collect();
+        inner.kinds.retain(|_, it| !it.asked.is_empty() || it.starting > 0);
+        expired
+    }
+
+    /// Takes out all, for good.
+    pub(crate) fn close(&self) -> Vec<Stem> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.kinds.values_mut().flat_map(|it| it.waiting.drain(..)).collect()
+    }
+}
+
+async fn start(setting: &Setting, kind: &Kind) -> io::Result<Stem> {
+    let id = setting.ids.hex(16);
+    let places = crate::places::waiting(&kind.program, &kind.arguments, &kind.runtime_directory);
+    let programs = kind.program.parent().map(|it| format!("{}:", it.display())).unwrap_or_default();
+    let mark = format!("ALOFT_STEM={id}");
+    let environment = BTreeMap::from(
+        [
+            ("ALOFT_STEM", id.as_str()),
+            ("ALOFT_WAIT", &format!("127.0.0.1:{API_PORT}")),
+            ("LANG", "en_US.UTF-8"),
+            // As in `variables`, for every function.
+            ("LD_LIBRARY_PATH", "/var/task:/var/task/lib:/opt/lib"),
+            ("PATH", &format!("{programs}/usr/local/bin:/usr/bin:/bin:/opt/bin")),
+            ("TMPDIR", "/tmp"),
+            ("TZ", ":UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let jailed = setting
+        .sandbox
+        .spawn(Launch {
+            name: id,
+            program: places.0,
+            arguments: places.1,
+            environment,
+            mark,
+            directory: "/".into(),
+            view: Some(View {
+                // Something must be there for the code to cover.
+                code: kind.runtime_directory.clone(),
+                layers: Vec::new(),
+                runtime: kind.runtime_directory.clone(),
+                interpreter: Some(kind.program.clone()),
+                temporary_mb: TEMPORARY_MB,
+                hosts: setting.code_roots.iter().filter(|it| it.is_dir()).cloned().collect(),
+            }),
+            limits: Limits {
+                memory: MEMORY,
+                processes: crate::environment::PROCESSES,
+                open_files: crate::environment::OPEN_FILES,
+                file_size: MEMORY,
+            },
+            output: Output::Piped,
+        })
+        .map_err(io::Error::other)?;
+    let connected = async {
+        let doors = jailed.take_doors().ok_or_else(|| io::Error::other("there are no doors"))?;
+        let api = TcpListener::from_std(doors.api.try_clone()?)?;
+        let accepted = tokio::time::timeout(START_LIMIT, api.accept()).await;
+        let (connection, _) = accepted.map_err(|_| io::Error::other("it did not start in time"))??;
+        Ok((api, doors, connection))
+    };
+    match connected.await {
+        Ok((api, doors, connection)) => Ok(Stem { jailed, api, doors, connection }),
+        Err(error) => {
+            jailed.kill().await;
+            Err(error)
+        }
+    }
+}
