@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 runtime: directory.clone(),
                 interpreter: None,
                 temporary_mb: 64,
+                hosts: Vec::new(),
             }),
             limits: Limits {
                 memory: ByteSize::mebibytes(128),

@@ -322,7 +322,9 @@ impl Shared {
                     let members = processes::tree(self.root, &self.mark);
                     let resident: u64 = members.iter().map(|pid| processes::resident(*pid)).sum();
                     self.peak.fetch_max(resident, Ordering::Relaxed);
-                    if resident > self.memory.load(Ordering::Relaxed) || members.len() > limits.processes as usize {
+                    if resident > self.memory.load(Ordering::Relaxed)
+                        || members.len() > limits.processes as usize
+                    {
                         return;
                     }
                 }

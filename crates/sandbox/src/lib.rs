@@ -123,7 +123,12 @@ impl Sandbox {
     ///
     /// # Errors
     /// When a directory lies below no host, or the system refuses. The jail must be ended then.
-    pub fn furnish(&self, jailed: &Jailed, furniture: &Furniture, limits: &Limits) -> Result<(), SandboxError> {
+    pub fn furnish(
+        &self,
+        jailed: &Jailed,
+        furniture: &Furniture,
+        limits: &Limits,
+    ) -> Result<(), SandboxError> {
         let furnished = match &self.isolated {
             Some(isolated) => jailed.furnish(isolated, furniture, limits),
             None => Err(io::Error::other("jails have no root of their own")),

@@ -9,13 +9,14 @@ use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
 use crate::logs::{Destination, Logs};
 use crate::outward::{self, Outward};
 use crate::places::Places;
+use crate::prewarmed::{self, Prewarmed, PrewarmedPool};
 use crate::report;
 use crate::runtime_api;
 use crate::runtimes::{self, Installed, RUNTIMES, Start};
 use crate::telemetry::Telemetry;
 use crate::variables::{Surroundings, variables};
 use aloft_base::{ByteSize, Clock, Ids};
-use aloft_sandbox::{API_PORT, Exit, Jailed, Launch, Limits, Output, Sandbox};
+use aloft_sandbox::{API_PORT, Doors, Exit, Furniture, Jailed, Launch, Limits, Output, Sandbox};
 use bytes::Bytes;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,13 +26,13 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 /// Lambda's bounds for one environment.
-const PROCESSES: u32 = 1024;
-const OPEN_FILES: u64 = 1024;
+pub(crate) const PROCESSES: u32 = 1024;
+pub(crate) const OPEN_FILES: u64 = 1024;
 
 /// The script that starts extensions, in each runtime's directory.
 pub(crate) const SUPERVISE: &str = "supervise.sh";
@@ -50,6 +51,9 @@ pub(crate) struct Setting {
     pub(crate) endpoint_url: Option<String>,
     /// Where functions with a network of their own may go.
     pub(crate) outward: Arc<Outward>,
+    /// The directories below which code and layers lie, where processes may wait for functions.
+    pub(crate) code_roots: Vec<PathBuf>,
+    pub(crate) prewarmed: PrewarmedPool,
     pub(crate) sink: Option<Arc<dyn LogSink>>,
     pub(crate) output: Output,
 }
@@ -182,14 +186,14 @@ impl Environment {
         let extensions = Extensions::new(setting.ids.clone(), telemetry.clone(), about);
         let mut destination = setting.destination(spec, stream);
         destination.telemetry = Some(telemetry.clone());
-        let launched = Self::launch(setting, spec, places, destination, credentials, inherit, &id).await;
+        let prewarmed = if inherit.is_empty() { Self::prewarmed(setting, spec, start).await } else { None };
+        let launched =
+            Self::launch(setting, spec, places, prewarmed, destination, credentials, inherit, &id).await;
         let Launched { jailed, logs, api, mut tasks } = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
         let (exchange, initialized) = Exchange::new(extensions);
-        tasks.push(tokio::spawn(runtime_api::serve(api, exchange.clone())).abort_handle());
-        tasks.push(tokio::spawn(logs.clone().pump()).abort_handle());
-        logs.begin(report::init_start(&start.version, spec.region.as_str()), true);
+        logs.open(report::init_start(&start.version, spec.region.as_str()));
         telemetry.platform("initStart", || {
             report::phase([
                 ("runtimeVersion", start.version.as_str().into()),
@@ -198,6 +202,9 @@ impl Environment {
             ])
         });
         logs.flush();
+        // What the process writes comes after that.
+        tasks.push(tokio::spawn(runtime_api::serve(api, exchange.clone())).abort_handle());
+        tasks.push(tokio::spawn(logs.clone().pump()).abort_handle());
         Ok(Self {
             spec: spec.clone(),
             clock: setting.clock.clone(),
@@ -217,6 +224,7 @@ impl Environment {
         setting: &Setting,
         spec: &Arc<FunctionSpec>,
         places: Places,
+        prewarmed: Option<(Jailed, Doors, TcpStream)>,
         destination: Destination,
         credentials: Option<&TemporaryCredentials>,
         inherit: &BTreeMap<String, String>,
@@ -239,6 +247,10 @@ impl Environment {
         };
         let mut environment = variables(spec, &places, &surroundings);
         environment.extend(inherit.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if let Some((jailed, doors, mut connection)) = prewarmed {
+            let told = Prewarmed::tell(&mut connection, &environment).await;
+            return Self::attach(setting, spec, destination, jailed, Some(doors), None, told).await;
+        }
         let jailed = setting.sandbox.spawn(Launch {
             name: id.to_owned(),
             program: places.program,
@@ -248,16 +260,48 @@ impl Environment {
             mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={}", destination.stream),
             directory: places.code,
             view: places.view,
-            limits: Limits {
-                memory: ByteSize::mebibytes(u64::from(spec.memory_mb)),
-                processes: PROCESSES,
-                open_files: OPEN_FILES,
-                file_size: ByteSize::mebibytes(u64::from(spec.ephemeral_storage_mb.max(512))),
-            },
+            limits: limits(spec),
             output: setting.output,
         })?;
-        let attached = Logs::new(destination, jailed.take_output())
-            .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, &jailed, listener)?)));
+        let doors = jailed.take_doors();
+        Self::attach(setting, spec, destination, jailed, doors, listener, Ok(())).await
+    }
+
+    /// A process that waited and shows this function's code now.
+    async fn prewarmed(
+        setting: &Setting,
+        spec: &FunctionSpec,
+        start: &Start,
+    ) -> Option<(Jailed, Doors, TcpStream)> {
+        let layers: Vec<PathBuf> = spec.layer_directories.iter().filter(|it| it.is_dir()).cloned().collect();
+        let shown = |path: &PathBuf| setting.code_roots.iter().any(|root| path.starts_with(root));
+        let can_wait =
+            setting.sandbox.has_networks() && layers.iter().chain([&spec.code_directory]).all(shown);
+        let kind = can_wait.then(|| prewarmed::kind(setting, spec, start)).flatten()?;
+        let Prewarmed { jailed, doors, connection } = setting.prewarmed.take(&kind, setting.clock.now())?;
+        let code = spec.code_directory.clone();
+        let furniture = Furniture { code, layers, temporary_mb: spec.ephemeral_storage_mb };
+        if let Err(error) = setting.sandbox.furnish(&jailed, &furniture, &limits(spec)) {
+            tracing::debug!(%error, "a process that waited cannot be used");
+            jailed.kill().await;
+            return None;
+        }
+        Some((jailed, doors, connection))
+    }
+
+    /// Surrounds a process with what it writes to and speaks to; ends it where that, or what came before, failed.
+    async fn attach(
+        setting: &Setting,
+        spec: &Arc<FunctionSpec>,
+        destination: Destination,
+        jailed: Jailed,
+        doors: Option<Doors>,
+        listener: Option<TcpListener>,
+        before: io::Result<()>,
+    ) -> Result<Launched, InvokeError> {
+        let attached = before
+            .and_then(|()| Logs::new(destination, jailed.take_output()))
+            .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, doors, listener)?)));
         match attached {
             Ok((logs, (api, tasks))) => Ok(Launched { jailed, logs, api, tasks }),
             Err(error) => {
@@ -271,10 +315,10 @@ impl Environment {
     fn open_doors(
         setting: &Setting,
         spec: &FunctionSpec,
-        jailed: &Jailed,
+        doors: Option<Doors>,
         listener: Option<TcpListener>,
     ) -> io::Result<(TcpListener, Vec<AbortHandle>)> {
-        let Some(doors) = jailed.take_doors() else {
+        let Some(doors) = doors else {
             let listener = listener.ok_or_else(|| io::Error::other("the environment has no doors"))?;
             return Ok((listener, Vec::new()));
         };
@@ -369,6 +413,16 @@ impl Environment {
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, directory = %self.directory.display(), "cannot remove an environment's files");
         }
+    }
+}
+
+/// What an environment of a function may take.
+fn limits(spec: &FunctionSpec) -> Limits {
+    Limits {
+        memory: ByteSize::mebibytes(u64::from(spec.memory_mb)),
+        processes: PROCESSES,
+        open_files: OPEN_FILES,
+        file_size: ByteSize::mebibytes(u64::from(spec.ephemeral_storage_mb.max(512))),
     }
 }
 

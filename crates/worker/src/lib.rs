@@ -18,6 +18,7 @@ mod once;
 mod outward;
 mod places;
 mod pool;
+mod prewarmed;
 mod report;
 mod runtime_api;
 pub mod runtimes;

@@ -108,6 +108,11 @@ impl Logs {
         read
     }
 
+    /// The first line of all, before whatever the process has written since it started.
+    pub(crate) fn open(&self, line: String) {
+        self.lock().event(line, &self.output.clock);
+    }
+
     /// An invocation begins with `line`, which goes out with [`Logs::flush`] or before whatever the process writes.
     /// `keep` leaves what was written since the last one in the tail.
     pub(crate) fn begin(&self, line: String, keep: bool) {

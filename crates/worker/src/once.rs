@@ -4,6 +4,7 @@ use crate::environment::{Environment, Init, Setting};
 use crate::function::{FunctionSpec, Invocation, InvokeError, Outcome};
 use crate::invocation::{self, Before, Ran};
 use crate::logs::Logs;
+use crate::prewarmed::PrewarmedPool;
 use crate::runtimes::Installed;
 use aloft_base::{Clock, Ids};
 use aloft_sandbox::{Output, Sandbox};
@@ -34,6 +35,8 @@ pub async fn run_once(
         ids,
         endpoint_url: None,
         outward: Arc::default(),
+        code_roots: Vec::new(),
+        prewarmed: PrewarmedPool::default(),
         sink: None,
         output: Output::Inherited,
     });

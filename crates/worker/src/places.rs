@@ -109,6 +109,13 @@ fn command(start: &Start) -> (PathBuf, Vec<OsString>) {
     (program, arguments)
 }
 
+/// A program and its arguments as a jail has them that shows nothing but the runtime.
+pub(crate) fn waiting(program: &Path, arguments: &[OsString], runtime: &Path) -> (PathBuf, Vec<OsString>) {
+    let moves = [(runtime, "/var/runtime")];
+    let arguments = arguments.iter().map(|it| moved(&moves, Path::new(it)).into_os_string());
+    (moved(&moves, program), arguments.collect())
+}
+
 /// The path in the jail, for a path below one of those that are elsewhere there.
 fn moved(moves: &[(&Path, &str)], path: &Path) -> PathBuf {
     let below = |(from, to): &(&Path, &str)| {

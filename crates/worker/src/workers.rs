@@ -11,6 +11,7 @@ use crate::invocation::{self, Before, Ran};
 use crate::logs::Logs;
 use crate::outward::Outward;
 use crate::pool::{Budget, Pool, Status};
+use crate::prewarmed::PrewarmedPool;
 use crate::report;
 use crate::runtimes::Installed;
 use aloft_base::{AccountId, Clock, Ids, Region};
@@ -52,6 +53,9 @@ pub struct WorkersOptions {
     pub isolation: Isolation,
     /// What functions with a network of their own may reach besides this cloud and public addresses.
     pub allowed: Vec<Destination>,
+    /// The directories below which the functions' code and layers lie. Processes that started before they are needed see
+    /// these, until they are a function's; where there are none, no process waits.
+    pub code_roots: Vec<PathBuf>,
     /// Where log lines go.
     pub logs: Arc<dyn LogSink>,
     /// What functions sign with; asked when an environment starts.
@@ -118,6 +122,8 @@ impl Workers {
             ids: options.ids,
             endpoint_url: Some(options.endpoint_url),
             outward: Arc::new(outward),
+            code_roots: options.code_roots,
+            prewarmed: PrewarmedPool::default(),
             sink: Some(options.logs),
             output: Output::Piped,
         };
@@ -213,6 +219,11 @@ impl Workers {
         self.0.setting.sandbox.has_networks()
     }
 
+    /// How many processes wait for a function that is not known yet.
+    pub fn waiting(&self) -> usize {
+        self.0.setting.prewarmed.waiting()
+    }
+
     /// What there is.
     pub fn status(&self) -> Status {
         self.0.lock().status()
@@ -222,6 +233,13 @@ impl Workers {
     pub async fn shutdown(&self) {
         let environments = self.0.lock().close();
         environments.into_iter().for_each(|environment| self.0.stop(environment));
+        for prewarmed in self.0.setting.prewarmed.close() {
+            prewarmed.jailed.kill().await;
+        }
+        while !self.0.setting.prewarmed.is_empty() {
+            // Those that are just starting see that it is closed.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         loop {
             let changed = self.0.changed.notified();
             if self.0.lock().is_gone() {
@@ -311,7 +329,11 @@ impl Inner {
         invocation: &Arc<Invocation>,
     ) -> Result<Outcome, InvokeError> {
         match self.first(id, stream, spec, invocation).await {
-            Ok((outcome, initialized)) => self.finish(id, initialized, outcome),
+            Ok((outcome, initialized)) => {
+                // After the first invocation, not beside it.
+                PrewarmedPool::refill(&self.setting);
+                self.finish(id, initialized, outcome)
+            }
             Err(error) => {
                 self.release(id, false);
                 if self.lock().is_closed() { Err(InvokeError::Shutdown) } else { Err(error) }
@@ -405,6 +427,9 @@ impl Inner {
             pool.freeze(now);
             pool.expire(now, self.idle_timeout)
         };
+        for prewarmed in self.setting.prewarmed.expire(self.setting.clock.now(), self.idle_timeout) {
+            prewarmed.jailed.kill().await;
+        }
         for environment in expired {
             self.stopped(&environment).await;
         }
@@ -476,7 +501,7 @@ async fn sweep_forever(inner: Weak<Inner>, wake: Arc<Notify>) {
                     return;
                 }
                 let every = (inner.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_EVERY);
-                (!pool.is_at_rest()).then_some(every)
+                (!pool.is_at_rest() || !inner.setting.prewarmed.is_empty()).then_some(every)
             }
         };
         match every {

@@ -156,7 +156,7 @@ impl Plan {
         }
         for (number, host) in view.hosts.iter().enumerate() {
             self.directory(Path::new("/.opt"))?;
-            self.bind(host, &Path::new(HOSTS).join(number.to_string()))?;
+            self.bind(host, &Path::new(HOST_DIRECTORIES).join(number.to_string()))?;
         }
         prefixes.iter().try_for_each(|prefix| self.bind(prefix, prefix))
     }
@@ -196,19 +196,20 @@ impl Plan {
 }
 
 /// Where [`View::hosts`] are, by number, until the jail is furnished.
-const HOSTS: &str = "/.host";
+const HOST_DIRECTORIES: &str = "/.host";
 
 /// The steps within a jail that make it show what it should.
 pub(super) fn furnish(hosts: &[PathBuf], furniture: &Furniture) -> io::Result<Vec<Step>> {
     let shown = |path: &PathBuf| {
         let below = |(number, host): (usize, &PathBuf)| {
-            path.strip_prefix(host).ok().map(|rest| Path::new(HOSTS).join(number.to_string()).join(rest))
+            path.strip_prefix(host)
+                .ok()
+                .map(|rest| Path::new(HOST_DIRECTORIES).join(number.to_string()).join(rest))
         };
         hosts.iter().enumerate().find_map(below).ok_or_else(|| io::Error::other("the jail cannot show this"))
     };
     let code = shown(&furniture.code)?;
-    let mut steps =
-        vec![Step::Bind { from: text(code.as_os_str().as_bytes())?, to: text("/var/task")? }];
+    let mut steps = vec![Step::Bind { from: text(code.as_os_str().as_bytes())?, to: text("/var/task")? }];
     if !furniture.layers.is_empty() {
         let layers = furniture.layers.iter().map(shown).collect::<io::Result<Vec<_>>>()?;
         steps.push(Step::Overlay { options: merged(&layers, "/.opt")?, at: text("/opt")? });
@@ -218,7 +219,7 @@ pub(super) fn furnish(hosts: &[PathBuf], furniture: &Furniture) -> io::Result<Ve
 
 /// Where the hosts of a jail are mounted.
 pub(super) fn covers(hosts: &[PathBuf]) -> io::Result<Vec<CString>> {
-    (0..hosts.len()).map(|number| text(format!("{HOSTS}/{number}"))).collect()
+    (0..hosts.len()).map(|number| text(format!("{HOST_DIRECTORIES}/{number}"))).collect()
 }
 
 /// The options of an overlay of layers, a later one over an earlier one, over the path `lowest`.

@@ -254,7 +254,8 @@ async fn furnished_later() {
     let jailed = bench.sandbox.spawn(launch).expect("it starts");
     let mut output = jailed.take_output().expect("a pipe");
     output.read_exact(&mut [0; 6]).expect("it is ready");
-    let furniture = super::Furniture { code: at("code"), layers: vec![at("one"), at("two")], temporary_mb: 4 };
+    let furniture =
+        super::Furniture { code: at("code"), layers: vec![at("one"), at("two")], temporary_mb: 4 };
     bench.sandbox.furnish(&jailed, &furniture, &limits).expect("it is furnished");
     let root = format!("/proc/{}/root/tmp/go", jailed.pid());
     std::fs::write(root, "\n").expect("it reads");

@@ -51,6 +51,7 @@ impl Running {
             memory_budget_mb: memory_budget_mb(),
             isolation: options.isolation,
             allowed: options.allowed.clone(),
+            code_roots: vec![options.scratch.join("code"), options.runtimes.clone()],
             logs: Arc::new(Sink { store: engine.store().clone(), clock: engine.clock().clone() }),
             credentials: Arc::new(move |spec| given.of(spec)),
         });

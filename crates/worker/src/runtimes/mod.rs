@@ -48,6 +48,21 @@ pub trait Runtime: Sync {
         directory: &Path,
         installed: &Installed,
     ) -> Result<Start, InvokeError>;
+
+    /// How the same program starts and waits for a function, where the language can do that: it
+    /// connects to `ALOFT_WAIT`, reads its environment from there as JSON, and goes on as if it had been started with it.
+    fn waiting(&self, _spec: &FunctionSpec, _start: &Start) -> Option<Waiting> {
+        None
+    }
+}
+
+/// How a process starts that waits for a function.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Whether the function seems to use the SDK that Lambda brings along: it is imported meanwhile (`ALOFT_SDK=1`).
+    pub wants_sdk: bool,
 }
 
 /// How an environment is started.

@@ -124,6 +124,7 @@ impl Bench {
             memory_budget_mb: 4096,
             isolation: Isolation::BestEffort,
             allowed: Vec::new(),
+            code_roots: vec![scratch.path().to_owned()],
             logs: kept.clone(),
             credentials: Arc::new(|_| TemporaryCredentials {
                 access_key_id: "ASIAEXAMPLE".to_owned(),

@@ -1,7 +1,7 @@
 //! When environments are started, reused, replaced and stopped.
 
-use super::{Bench, event, function};
-use crate::{EnvironmentState, FunctionSpec, InvokeError};
+use super::{Bench, Scratch, event, function};
+use crate::{EnvironmentState, FunctionSpec, InvokeError, WorkersOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,5 +211,106 @@ async fn environments_are_kept_whether_they_are_used_or_not() {
     keep(0);
     bench.workers.sweep().await;
     assert_eq!(idle(), 0);
+    bench.end().await;
+}
+
+/// A cold start takes a process that waited, which knows nothing of others and becomes this function's alone; when
+/// nobody starts, none waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_wait_for_functions() {
+    let bench = Bench::new();
+    if !bench.workers.has_networks() {
+        return bench.end().await;
+    }
+    let source = "const fs = require('fs'); exports.handler = async () => [process.pid, process.env.WHO, process.cwd(), fs.readdirSync('.'), fs.readdirSync('/opt'), fs.readdirSync('/tmp'), Object.keys(process.env).filter((it) => it.startsWith('ALOFT_')), fs.existsSync('/.host/0/workers'), Math.random()]";
+    let layer = bench.code(&[("here.txt", "")]);
+    let function = |name: &str| {
+        let mut spec = bench.node(source);
+        spec.name = name.to_owned();
+        spec.environment.insert("WHO".to_owned(), name.to_owned());
+        spec.layer_directories = vec![layer.clone()];
+        spec
+    };
+    let seen = async |name: &str| -> serde_json::Value {
+        let outcome = bench.invoke(&function(name), "{}").await;
+        serde_json::from_slice(&outcome.payload).expect("JSON")
+    };
+    let first = seen("first").await;
+    while bench.workers.waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let second = seen("second").await;
+    for (name, seen) in [("first", &first), ("second", &second)] {
+        let expected = serde_json::json!([name, "/var/task", ["index.js"], ["here.txt"], [], [], false]);
+        assert_eq!(seen.as_array().map(|it| it[1..8].to_vec()), expected.as_array().cloned(), "{seen}");
+    }
+    assert_ne!(first[8], second[8]);
+    while bench.workers.waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance(Duration::from_secs(601));
+    bench.workers.sweep().await;
+    while bench.workers.waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    bench.end().await;
+}
+
+/// Python imports the SDK while it waits, unless the function has another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sdk_is_there_already() {
+    let sdk = Scratch::new();
+    for name in ["boto3", "botocore"] {
+        let directory = sdk.path().join("python").join(name);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join("__init__.py"), "import time\nthen = time.time()\nwhose = 'ours'")
+            .expect("a file");
+        for module in [
+            "auth",
+            "client",
+            "endpoint",
+            "httpsession",
+            "parsers",
+            "regions",
+            "session",
+            "signers",
+            "waiter",
+        ] {
+            std::fs::write(directory.join(module).with_extension("py"), "").expect("a file");
+        }
+    }
+    let root = sdk.path().to_owned();
+    let bench = Bench::with_options(Duration::from_secs(10), |options| {
+        let code_roots = options.code_roots.iter().cloned().chain([root.clone()]).collect();
+        WorkersOptions { code_roots, ..options }
+    });
+    if !bench.workers.has_networks() {
+        return bench.end().await;
+    }
+    let source = "import os, sys, time\nbegan = time.time()\nimport boto3\ndef handler(event, context):\n    return [os.environ['WHO'], boto3.whose, boto3.then < began, os.getcwd(), sys.path[0], os.path.exists('/.host/0/workers')]";
+    let seen = async |name: &str, files: &[(&str, &str)], mut layers: Vec<std::path::PathBuf>| {
+        let mut spec = bench.python(source);
+        spec.code_directory = bench.code(&[&[("index.py", source)], files].concat());
+        spec.name = name.to_owned();
+        spec.environment.insert("WHO".to_owned(), name.to_owned());
+        layers.insert(0, root.clone());
+        spec.layer_directories = layers;
+        let outcome = bench.invoke(&spec, "{}").await;
+        while bench.workers.waiting() < 1 {
+            tokio::task::yield_now().await;
+        }
+        assert!(outcome.error.is_none(), "{name}: {:#?}", bench.logged());
+        String::from_utf8_lossy(&outcome.payload).into_owned()
+    };
+    let check = |text: &str, who: &str, whose: &str, before: bool| {
+        let expected = format!("[\"{who}\", \"{whose}\", {before}, \"/var/task\", \"/var/task\", false]");
+        assert_eq!(text, expected);
+    };
+    check(&seen("first", &[], Vec::new()).await, "first", "ours", false);
+    check(&seen("second", &[], Vec::new()).await, "second", "ours", true);
+    let own = [("boto3/__init__.py", "then = 0\nwhose = 'its own'")];
+    check(&seen("third", &own, Vec::new()).await, "third", "its own", true);
+    let layer = bench.code(&[("python/boto3/__init__.py", "then = 0\nwhose = 'a layer'")]);
+    check(&seen("fourth", &[], vec![layer]).await, "fourth", "a layer", true);
     bench.end().await;
 }

@@ -1,12 +1,15 @@
 //! Node.js: `nodejs<major>.x` on the Node that is installed.
 
 use super::locate::Search;
-use super::{Installed, Runtime, Start, search_path};
+use super::{Installed, Runtime, Start, Waiting, search_path};
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+const BOOTSTRAP: &str = "bootstrap.cjs";
+const WAITING: &str = "waiting.cjs";
 
 pub(super) struct NodeJs;
 
@@ -20,7 +23,18 @@ impl Runtime for NodeJs {
     }
 
     fn install(&self, directory: &Path) -> io::Result<()> {
-        fs::write(directory.join("bootstrap.cjs"), include_str!("bootstrap.cjs"))
+        fs::write(directory.join(WAITING), include_str!("waiting.cjs"))?;
+        fs::write(directory.join(BOOTSTRAP), include_str!("bootstrap.cjs"))
+    }
+
+    fn waiting(&self, _: &FunctionSpec, start: &Start) -> Option<Waiting> {
+        let (last, others) = start.arguments.split_last()?;
+        let last = Path::new(last);
+        // Not what a wrapper starts.
+        let ours =
+            last.file_name()? == BOOTSTRAP && others.iter().all(|it| it.to_string_lossy().starts_with("--"));
+        let arguments = others.iter().cloned().chain([last.with_file_name(WAITING).into()]);
+        ours.then(|| Waiting { arguments: arguments.collect(), wants_sdk: false })
     }
 
     fn start(
@@ -48,7 +62,7 @@ impl Runtime for NodeJs {
             // The collector must know how little there is: it would rather grow the heap than clean it up.
             format!("--max-old-space-size={}", (spec.memory_mb * 9 / 10).max(64)).into(),
             "--max-http-header-size=81920".into(),
-            directory.join("bootstrap.cjs").into(),
+            directory.join(BOOTSTRAP).into(),
         ];
         let variables = BTreeMap::from([("NODE_PATH".to_owned(), search_path(modules))]);
         Ok(Start {

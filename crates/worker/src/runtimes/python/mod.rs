@@ -1,17 +1,23 @@
 //! Python: `python3.<minor>` on that version where it is installed, otherwise on the Python 3 that is.
 
 use super::locate::{Search, wanted_version};
-use super::{Installed, Runtime, Start, search_path};
+use super::{Installed, Runtime, Start, Waiting, search_path};
 use crate::environment::readable;
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Fails in Python 2.
 const QUESTION: &str = "import sys; sys.version_info < (3, 8) and sys.exit(1); print(sys.executable); print('%d.%d.%d' % sys.version_info[:3])";
+
+/// Imported rather than run, so that its compiled form beside it is used.
+const IMPORT: &str = "import sys; sys.path[0] = sys.argv.pop(); import _aloft_bootstrap as it; it.main()";
+
+/// How much of a handler's file is read to see what it imports.
+const READ_LIMIT: u64 = 1024 * 1024;
 
 pub(super) struct Python;
 
@@ -25,7 +31,17 @@ impl Runtime for Python {
     }
 
     fn install(&self, directory: &Path) -> io::Result<()> {
+        fs::write(directory.join("_aloft_waiting.py"), include_str!("waiting.py"))?;
         fs::write(directory.join("_aloft_bootstrap.py"), include_str!("bootstrap.py"))
+    }
+
+    fn waiting(&self, spec: &FunctionSpec, start: &Start) -> Option<Waiting> {
+        // Not what a wrapper starts.
+        let [unbuffered, command, import, directory] = start.arguments.as_slice() else { return None };
+        let ours = import.to_str() == Some(IMPORT);
+        let import = IMPORT.replace("_aloft_bootstrap", "_aloft_waiting");
+        let arguments = vec![unbuffered.clone(), command.clone(), import.into(), directory.clone()];
+        ours.then(|| Waiting { arguments, wants_sdk: mentions_sdk(spec) })
     }
 
     fn start(
@@ -52,11 +68,9 @@ impl Runtime for Python {
             })
             .chain([directory.to_owned()])
             .collect();
-        // Imported rather than run, so that its compiled form beside it is used.
-        let import = "import sys; sys.path[0] = sys.argv.pop(); import _aloft_bootstrap as it; it.main()";
         Ok(Start {
             program: found.program,
-            arguments: vec!["-u".into(), "-c".into(), import.into(), directory.into()],
+            arguments: vec!["-u".into(), "-c".into(), IMPORT.into(), directory.into()],
             variables: BTreeMap::from([("PYTHONPATH".to_owned(), search_path(modules))]),
             runtime_directory: directory.to_owned(),
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
@@ -68,6 +82,15 @@ impl Runtime for Python {
     }
 }
 
+/// Whether the file of the handler names the SDK. It is no more than a guess at what will be imported.
+fn mentions_sdk(spec: &FunctionSpec) -> bool {
+    let module = spec.handler.rsplit_once('.').map_or("", |it| it.0);
+    let file = spec.code_directory.join(format!("{}.py", module.replace('.', "/")));
+    let mut text = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text));
+    read.is_ok() && text.windows(5).any(|it| it == b"boto3")
+}
+
 /// Leaves the compiled form of the bootstrap beside it, once for each version. Environments cannot: what they share is
 /// read-only to them. When it fails they compile for themselves.
 fn compile(program: &Path, directory: &Path, minor: &str) {
@@ -76,7 +99,9 @@ fn compile(program: &Path, directory: &Path, minor: &str) {
         return;
     }
     let mut command = Command::new(program);
-    command.args(["-I", "-m", "py_compile"]).arg(directory.join("_aloft_bootstrap.py"));
+    command
+        .args(["-I", "-m", "py_compile"])
+        .args([directory.join("_aloft_waiting.py"), directory.join("_aloft_bootstrap.py")]);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _ = command.status();
     let _ = readable(&directory.join("__pycache__"));

@@ -1,10 +1,11 @@
-//! Processes that wait for a function: a language that has started, in a jail that shows no code yet.
+//! Pre-warmed processes, which wait for a function: a language that has started, in a jail that shows no code yet.
 //!
 //! One that is needed is told its function's environment and shown its code, and is that function's for the rest of its
 //! life; nobody's code has run in it before. Keeps true: there are only as many as cold starts of the same kind came of
 //! late, none when there were none, and never more than [`MOST`].
 
 use crate::environment::Setting;
+use crate::function::FunctionSpec;
 use crate::runtimes::{self, Start};
 use aloft_base::{ByteSize, Timestamp};
 use aloft_sandbox::{API_PORT, Doors, Jailed, Launch, Limits, Output, View};
@@ -30,8 +31,8 @@ const MEMORY: ByteSize = ByteSize::mebibytes(10_240);
 const TEMPORARY_MB: u32 = 512;
 
 /// Variables that are read when a process starts, and cannot be told later.
-const READ_AT_START: [&str; 9] =
-    ["DYLD_", "GLIBC_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "SSL_"];
+const READ_AT_START: [&str; 10] =
+    ["DYLD_", "GLIBC_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_"];
 
 /// What is started alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,19 +40,21 @@ pub(crate) struct Kind {
     program: PathBuf,
     arguments: Vec<OsString>,
     runtime_directory: PathBuf,
+    /// The layer with the SDK, where that is imported.
+    sdk: Option<PathBuf>,
 }
 
 /// A process that waits.
-pub(crate) struct Stem {
+pub(crate) struct Prewarmed {
     pub(crate) jailed: Jailed,
-    pub(crate) api: TcpListener,
     pub(crate) doors: Doors,
-    connection: TcpStream,
+    /// By which it is told its environment.
+    pub(crate) connection: TcpStream,
 }
 
 /// All that wait.
 #[derive(Default)]
-pub(crate) struct Stems(Mutex<Inner>);
+pub(crate) struct PrewarmedPool(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -61,7 +64,7 @@ struct Inner {
 
 #[derive(Default)]
 struct OfKind {
-    waiting: Vec<Stem>,
+    waiting: Vec<Prewarmed>,
     starting: usize,
     /// The last cold starts, the latest last.
     asked: VecDeque<Timestamp>,
@@ -70,49 +73,52 @@ struct OfKind {
 impl OfKind {
     /// How many should wait: as many as were asked for together.
     fn wanted(&self) -> usize {
-        let together = |first: &Timestamp| self.asked.iter().filter(|it| *it >= first && it.since(*first) < TOGETHER).count();
+        let together = |first: &Timestamp| {
+            self.asked.iter().filter(|it| *it >= first && it.since(*first) < TOGETHER).count()
+        };
         self.asked.iter().map(together).max().unwrap_or(0).min(MOST_OF_A_KIND)
     }
 }
 
 /// The kind of an environment, where it is one that can wait.
-pub(crate) fn kind(
-    runtime: &str,
-    start: &Start,
-    user: &BTreeMap<String, String>,
-) -> Option<Kind> {
-    let arguments = runtimes::find(runtime).ok()?.waiting(start)?;
+pub(crate) fn kind(setting: &Setting, spec: &FunctionSpec, start: &Start) -> Option<Kind> {
+    if start.wrapper.is_some() || !start.extensions.is_empty() {
+        return None;
+    }
+    let waiting = runtimes::find(&spec.runtime).ok()?.waiting(spec, start)?;
     let real = start.program.canonicalize().ok()?;
     // What lies in `/opt` would be covered by layers.
     let covered = start.program.starts_with("/opt") || real.starts_with("/opt");
-    let early = user.keys().any(|name| READ_AT_START.iter().any(|it| name.starts_with(it)));
+    let early = spec.environment.keys().any(|name| READ_AT_START.iter().any(|it| name.starts_with(it)));
+    // What Lambda brings along is a layer for itself.
+    let mut layers = spec.layer_directories.iter();
+    let sdk = layers.find(|it| setting.code_roots.contains(it) && it.join("python/boto3").is_dir());
     (!covered && !early).then(|| Kind {
         program: start.program.clone(),
-        arguments,
+        arguments: waiting.arguments,
         runtime_directory: start.runtime_directory.clone(),
+        sdk: sdk.filter(|_| waiting.wants_sdk).cloned(),
     })
 }
 
-impl Stem {
+impl Prewarmed {
     /// Tells it who it is. It goes on by itself.
-    pub(crate) async fn tell(connection: &mut TcpStream, environment: &BTreeMap<String, String>) -> io::Result<()> {
+    pub(crate) async fn tell(
+        connection: &mut TcpStream,
+        environment: &BTreeMap<String, String>,
+    ) -> io::Result<()> {
         connection.write_all(serde_json::to_string(environment)?.as_bytes()).await?;
         connection.shutdown().await
     }
-
-    /// Its parts: what is kept, and what it is told by.
-    pub(crate) fn into_parts(self) -> (Jailed, TcpListener, Doors, TcpStream) {
-        (self.jailed, self.api, self.doors, self.connection)
-    }
 }
 
-impl Stems {
+impl PrewarmedPool {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One that waits, if there is one. That it was asked for is remembered.
-    pub(crate) fn take(&self, kind: &Kind, now: Timestamp) -> Option<Stem> {
+    pub(crate) fn take(&self, kind: &Kind, now: Timestamp) -> Option<Prewarmed> {
         let mut inner = self.lock();
         let of_kind = inner.kinds.entry(kind.clone()).or_default();
         of_kind.asked.push_back(now);
@@ -120,9 +126,9 @@ impl Stems {
             of_kind.asked.pop_front();
         }
         loop {
-            let stem = of_kind.waiting.pop()?;
-            if stem.jailed.exited().is_none() {
-                return Some(stem);
+            let prewarmed = of_kind.waiting.pop()?;
+            if prewarmed.jailed.exited().is_none() {
+                return Some(prewarmed);
             }
         }
     }
@@ -141,12 +147,13 @@ impl Stems {
     pub(crate) fn refill(setting: &Arc<Setting>) {
         loop {
             let kind = {
-                let mut inner = setting.stems.lock();
+                let mut inner = setting.prewarmed.lock();
                 let all: usize = inner.kinds.values().map(|it| it.waiting.len() + it.starting).sum();
                 if inner.closed || all >= MOST {
                     return;
                 }
-                let lacking = inner.kinds.iter_mut().find(|(_, it)| it.waiting.len() + it.starting < it.wanted());
+                let lacking =
+                    inner.kinds.iter_mut().find(|(_, it)| it.waiting.len() + it.starting < it.wanted());
                 let Some((kind, of_kind)) = lacking else { return };
                 of_kind.starting += 1;
                 kind.clone()
@@ -156,28 +163,28 @@ impl Stems {
                 let started = start(&setting, &kind).await;
                 let mut refused = None;
                 {
-                    let mut inner = setting.stems.lock();
+                    let mut inner = setting.prewarmed.lock();
                     let closed = inner.closed;
                     let of_kind = inner.kinds.entry(kind).or_default();
                     of_kind.starting = of_kind.starting.saturating_sub(1);
                     match started {
-                        Ok(stem) if !closed => of_kind.waiting.push(stem),
-                        Ok(stem) => refused = Some(stem),
+                        Ok(prewarmed) if !closed => of_kind.waiting.push(prewarmed),
+                        Ok(prewarmed) => refused = Some(prewarmed),
                         Err(error) => {
                             tracing::debug!(%error, "no process waits for a function");
                             of_kind.asked.clear();
                         }
                     }
                 }
-                if let Some(stem) = refused {
-                    stem.jailed.kill().await;
+                if let Some(prewarmed) = refused {
+                    prewarmed.jailed.kill().await;
                 }
             });
         }
     }
 
     /// Takes out those whose kind was not asked for within `timeout`. They must be ended.
-    pub(crate) fn expire(&self, now: Timestamp, timeout: Duration) -> Vec<Stem> {
+    pub(crate) fn expire(&self, now: Timestamp, timeout: Duration) -> Vec<Prewarmed> {
         let mut inner = self.lock();
         let old = |it: &OfKind| it.asked.back().is_none_or(|last| now.since(*last) >= timeout);
         let expired = inner.kinds.values_mut().filter(|it| old(it)).flat_map(|it| {
@@ -190,21 +197,22 @@ impl Stems {
     }
 
     /// Takes out all, for good.
-    pub(crate) fn close(&self) -> Vec<Stem> {
+    pub(crate) fn close(&self) -> Vec<Prewarmed> {
         let mut inner = self.lock();
         inner.closed = true;
         inner.kinds.values_mut().flat_map(|it| it.waiting.drain(..)).collect()
     }
 }
 
-async fn start(setting: &Setting, kind: &Kind) -> io::Result<Stem> {
+async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
     let id = setting.ids.hex(16);
     let places = crate::places::waiting(&kind.program, &kind.arguments, &kind.runtime_directory);
     let programs = kind.program.parent().map(|it| format!("{}:", it.display())).unwrap_or_default();
-    let mark = format!("ALOFT_STEM={id}");
+    let mark = format!("ALOFT_PREWARMED={id}");
     let environment = BTreeMap::from(
         [
-            ("ALOFT_STEM", id.as_str()),
+            ("ALOFT_SDK", if kind.sdk.is_some() { "1" } else { "0" }),
+            ("ALOFT_PREWARMED", id.as_str()),
             ("ALOFT_WAIT", &format!("127.0.0.1:{API_PORT}")),
             ("LANG", "en_US.UTF-8"),
             // As in `variables`, for every function.
@@ -227,7 +235,7 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Stem> {
             view: Some(View {
                 // Something must be there for the code to cover.
                 code: kind.runtime_directory.clone(),
-                layers: Vec::new(),
+                layers: kind.sdk.iter().cloned().collect(),
                 runtime: kind.runtime_directory.clone(),
                 interpreter: Some(kind.program.clone()),
                 temporary_mb: TEMPORARY_MB,
@@ -247,10 +255,10 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Stem> {
         let api = TcpListener::from_std(doors.api.try_clone()?)?;
         let accepted = tokio::time::timeout(START_LIMIT, api.accept()).await;
         let (connection, _) = accepted.map_err(|_| io::Error::other("it did not start in time"))??;
-        Ok((api, doors, connection))
+        Ok((doors, connection))
     };
     match connected.await {
-        Ok((api, doors, connection)) => Ok(Stem { jailed, api, doors, connection }),
+        Ok((doors, connection)) => Ok(Prewarmed { jailed, doors, connection }),
         Err(error) => {
             jailed.kill().await;
             Err(error)
