@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: installs what tests, demo and benchmark need besides Rust, all of it below `tests/.cache`.
 //!
 //! Every folder there is made from a lock file and is marked with that file's hash when it is complete, so a second run
-//! does nothing and one that was cut off is done again. Nothing is installed for the machine, and no script of a package runs
-//! but those that build the official runtime client for Node.js.
+//! does nothing and one that was cut off is done again. No script of a package runs but those that build the official runtime
+//! client for Node.js. Only Chromium and Ruby are installed for the machine, by Debian's `apt-get`, where they are absent.
 
 use crate::shell;
 use anyhow::{Context, Result, bail, ensure};
@@ -21,6 +21,12 @@ pub fn run() -> Result<()> {
     npm("original", "original")?;
     npm("fork", "fork")?;
     conformance()?;
+    // The tests of Ruby run where it is.
+    if shell::command("ruby").arg("--version").output().is_err()
+        && let Err(error) = debian("ruby")
+    {
+        println!("functions in Ruby are not tried: {error:#}");
+    }
     browser()
 }
 
@@ -69,21 +75,27 @@ fn vendor(folder: &Path, requirements: &Path) -> Result<()> {
     shell::run(at(folder, "python3").args(pip).arg("--requirement").arg(requirements))
 }
 
-/// Playwright's library, and Debian's Chromium below it: on the machine when it is there, else unpacked from its packages.
+/// Playwright's library, and the machine's Chromium below it.
 fn browser() -> Result<()> {
     npm("browser", "browser")?;
     if aloft_testkit::chromium().is_some() {
         return Ok(());
     }
-    println!("installing chromium");
-    let installed = shell::run(shell::command("apt-get").args([
-        "install",
-        "--yes",
-        "--quiet",
-        "--no-install-recommends",
-        "chromium",
-    ]));
-    installed.context("the browser tests need Chromium; on Debian and Ubuntu: apt-get install chromium")
+    debian("chromium")
+        .context("the browser tests need Chromium; on Debian and Ubuntu: apt-get install chromium")
+}
+
+/// Installs one of Debian's packages; a new machine may not have its lists yet.
+fn debian(package: &str) -> Result<()> {
+    println!("installing {package}");
+    let install = || {
+        let arguments = ["install", "--yes", "--quiet", "--no-install-recommends", package];
+        shell::run(shell::command("apt-get").args(arguments))
+    };
+    install().or_else(|_| {
+        shell::run(shell::command("apt-get").args(["update", "--quiet"]))?;
+        install()
+    })
 }
 
 /// Installs the packages of `tests/<lock>/package-lock.json` in `<cache>/<name>`.
