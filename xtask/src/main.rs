@@ -8,6 +8,7 @@ mod models;
 mod parity;
 mod setup;
 mod shell;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -27,6 +28,7 @@ const CHORES: &[Chore] = &[
     ("models", "make models/ again from the public API models", |_| models::run()),
     ("parity", "compare compiled templates with the original's, by feature [filter]", parity::run),
     ("setup", "install what the tests need", |_| setup::run()),
+    ("simulate", "print what keeping environments costs by several policies [seed]", simulate::run),
     ("test", "run all checks and tests", |_| test::run()),
     ("tidy", "check what the compiler does not", |_| tidy::run()),
 ];

@@ -36,8 +36,9 @@ pub struct Options {
     pub max_body: usize,
     /// The most connections at once.
     pub max_connections: usize,
-    /// How long a warm execution environment waits for another request before it is stopped.
-    pub environment_idle: Duration,
+    /// How long after a function's last request a warm execution environment of it may be there. Nothing: as the times of
+    /// its requests suggest.
+    pub environment_idle: Option<Duration>,
     /// The most execution environments at once.
     pub max_environments: usize,
     /// How functions are kept apart.
@@ -58,7 +59,7 @@ impl Default for Options {
             require_credentials: false,
             max_body: 256 * 1024 * 1024,
             max_connections: 2048,
-            environment_idle: Duration::from_secs(300),
+            environment_idle: None,
             max_environments: 200,
             isolation: Isolation::BestEffort,
             allowed: Vec::new(),

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ids: Ids::random(),
         directory: directory.join("workers"),
         endpoint_url: "http://127.0.0.1:4566".to_owned(),
-        idle_timeout: Duration::from_secs(600),
+        idle_timeout: None,
         max_environments: 10,
         memory_budget_mb: 4096,
         isolation: if std::env::args().any(|it| it == "none") {

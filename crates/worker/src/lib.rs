@@ -13,6 +13,7 @@ mod extension_api;
 mod extensions;
 mod function;
 mod invocation;
+pub mod keep_alive;
 mod logs;
 mod once;
 mod outward;
@@ -27,6 +28,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod uses;
 mod variables;
 mod workers;
 

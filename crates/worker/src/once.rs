@@ -3,6 +3,7 @@
 use crate::environment::{Environment, Init, Setting};
 use crate::function::{FunctionSpec, Invocation, InvokeError, Outcome};
 use crate::invocation::{self, Before, Ran};
+use crate::keep_alive::Bounds;
 use crate::logs::Logs;
 use crate::prewarmed::PrewarmedPool;
 use crate::runtimes::Installed;
@@ -36,7 +37,7 @@ pub async fn run_once(
         endpoint_url: None,
         outward: Arc::default(),
         code_roots: Vec::new(),
-        prewarmed: PrewarmedPool::default(),
+        prewarmed: PrewarmedPool::new(Bounds::FREE),
         sink: None,
         output: Output::Inherited,
     });

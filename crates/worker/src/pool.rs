@@ -5,6 +5,8 @@
 
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
+use crate::keep_alive::Bounds;
+use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -68,12 +70,23 @@ pub(crate) struct Budget {
     pub(crate) memory_mb: u64,
 }
 
+/// What an environment is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An invocation that waits for it.
+    Invocation,
+    /// To be there, used or not.
+    Kept,
+    /// An invocation that is expected. Nothing has to make room for it.
+    Expected,
+}
+
 /// The state. See the module's documentation.
-#[derive(Default)]
 pub(crate) struct Pool {
     members: BTreeMap<u64, Member>,
-    /// Idle members by function, the most recently used last.
+    /// Idle members by version, the most recently used last.
     idle: HashMap<String, Vec<u64>>,
+    uses: Uses,
     last: u64,
     /// How many environments of versions there are to be, used or not, by function.
     kept: HashMap<String, Vec<Kept>>,
@@ -88,6 +101,7 @@ struct Kept {
 }
 
 struct Member {
+    /// Its function's version.
     key: String,
     spec: Arc<FunctionSpec>,
     log_stream: String,
@@ -96,21 +110,44 @@ struct Member {
     used_mb: u32,
     invocations: u64,
     last_used: Timestamp,
+    /// It works for an invocation, or is started for one.
+    serves: bool,
     retired: bool,
 }
 
 impl Member {
     /// What it counts for in the memory budget.
     fn weight(&self) -> u64 {
-        u64::from(if self.used_mb > 0 { self.used_mb } else { self.spec.memory_mb.min(UNMEASURED_MB) })
+        if self.used_mb > 0 { u64::from(self.used_mb) } else { unmeasured(&self.spec) }
     }
 }
 
-fn key(account: &AccountId, region: &Region, name: &str) -> String {
+/// What an environment counts for until it has been measured.
+fn unmeasured(spec: &FunctionSpec) -> u64 {
+    u64::from(spec.memory_mb.min(UNMEASURED_MB))
+}
+
+fn function_key(account: &AccountId, region: &Region, name: &str) -> String {
     format!("{account}/{region}/{name}")
 }
 
+fn version_key(spec: &FunctionSpec) -> String {
+    format!("{}/{}/{}:{}", spec.account, spec.region, spec.name, spec.version)
+}
+
 impl Pool {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            members: BTreeMap::new(),
+            idle: HashMap::new(),
+            uses: Uses::new(bounds),
+            last: 0,
+            kept: HashMap::new(),
+            stopping: 0,
+            closed: false,
+        }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -121,7 +158,7 @@ impl Pool {
         (account, region, name): (&AccountId, &Region, &str),
         versions: Vec<(Arc<FunctionSpec>, usize)>,
     ) {
-        let key = key(account, region, name);
+        let key = function_key(account, region, name);
         if versions.is_empty() {
             self.kept.remove(&key);
         } else {
@@ -132,20 +169,17 @@ impl Pool {
 
     /// A version whose environments do not start need not have any.
     pub(crate) fn give_up(&mut self, spec: &FunctionSpec) {
-        if let Some(kept) = self.kept.get_mut(&key(&spec.account, &spec.region, &spec.name)) {
+        if let Some(kept) = self.kept.get_mut(&function_key(&spec.account, &spec.region, &spec.name)) {
             kept.retain(|it| it.spec.version != spec.version);
         }
     }
 
     /// How many members of a version there are beyond those that are to be kept; fewer than none when some are missing.
     pub(crate) fn spare(&self, spec: &FunctionSpec) -> Option<isize> {
-        let key = key(&spec.account, &spec.region, &spec.name);
-        let kept = self.kept.get(&key)?.iter().find(|it| it.spec.version == spec.version)?;
-        let is_one = |it: &&Member| {
-            it.key == key
-                && !it.retired
-                && (&it.spec.version, &it.spec.revision) == (&kept.spec.version, &kept.spec.revision)
-        };
+        let kept = self.kept.get(&function_key(&spec.account, &spec.region, &spec.name))?;
+        let kept = kept.iter().find(|it| it.spec.version == spec.version)?;
+        let key = version_key(spec);
+        let is_one = |it: &&Member| it.key == key && !it.retired && it.spec.revision == kept.spec.revision;
         let count = self.members.values().filter(is_one).count();
         Some(isize::try_from(count).unwrap_or(0) - isize::try_from(kept.count).unwrap_or(0))
     }
@@ -180,14 +214,12 @@ impl Pool {
     pub(crate) fn take(
         &mut self,
         spec: &FunctionSpec,
+        now: Timestamp,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Option<(u64, Arc<Environment>)> {
-        let idle_of_function = key(&spec.account, &spec.region, &spec.name);
+        let key = version_key(spec);
         loop {
-            let members = &self.members;
-            let same_version = |id: &u64| members.get(id).is_some_and(|it| it.spec.version == spec.version);
-            let ids = self.idle.get_mut(&idle_of_function)?;
-            let id = ids.remove(ids.iter().rposition(same_version)?);
+            let id = self.idle.get_mut(&key)?.pop()?;
             let member = self.members.get_mut(&id)?;
             match member
                 .environment
@@ -195,7 +227,8 @@ impl Pool {
                 .filter(|it| it.is_alive() && member.spec.revision == spec.revision)
             {
                 Some(environment) => {
-                    member.state = EnvironmentState::Busy;
+                    (member.state, member.serves) = (EnvironmentState::Busy, true);
+                    self.uses.begins(&key, now);
                     environment.jailed.thaw();
                     return Some((id, environment));
                 }
@@ -204,17 +237,19 @@ impl Pool {
         }
     }
 
-    /// Makes a member that is starting. Idle ones go to `removed` where the budget has no room.
+    /// Makes a member that is starting. Where the budget has no room, idle ones that are least likely to be used go to
+    /// `removed`.
     pub(crate) fn reserve(
         &mut self,
         spec: &Arc<FunctionSpec>,
+        purpose: Purpose,
         log_stream: String,
         now: Timestamp,
         budget: Budget,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Result<u64, InvokeError> {
         let member = Member {
-            key: key(&spec.account, &spec.region, &spec.name),
+            key: version_key(spec),
             spec: spec.clone(),
             log_stream,
             environment: None,
@@ -222,20 +257,62 @@ impl Pool {
             used_mb: 0,
             invocations: 0,
             last_used: now,
+            serves: purpose == Purpose::Invocation,
             retired: false,
         };
         while self.members.len() >= budget.environments || self.memory() + member.weight() > budget.memory_mb
         {
-            let may_go = |it: &Member| {
-                it.state == EnvironmentState::Idle && self.spare(&it.spec).is_none_or(|spare| spare > 0)
-            };
-            let idle = self.members.iter().filter(|(_, it)| may_go(it));
-            let oldest = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
-            removed.extend(self.remove(oldest.ok_or(InvokeError::TooManyEnvironments)?));
+            let goes = if purpose == Purpose::Expected { None } else { self.least_likely(now) };
+            removed.extend(self.remove(goes.ok_or(InvokeError::TooManyEnvironments)?));
+        }
+        if member.serves {
+            self.uses.begins(&member.key, now);
         }
         self.last += 1;
         self.members.insert(self.last, member);
         Ok(self.last)
+    }
+
+    /// The idle member that is least likely to be used soon. Of a version's several only the first is as likely as its
+    /// pattern says.
+    fn least_likely(&self, now: Timestamp) -> Option<u64> {
+        let mut least: Option<(f64, Timestamp, u64)> = None;
+        for (key, ids) in &self.idle {
+            for (before, id) in ids.iter().rev().enumerate() {
+                let Some(member) = self.members.get(id) else { continue };
+                if self.spare(&member.spec).is_some_and(|spare| spare <= 0) {
+                    continue;
+                }
+                let likely = self.uses.likelihood(key, now.since(member.last_used)) / (before + 1) as f64;
+                let this = (likely, member.last_used, *id);
+                if least.is_none_or(|it| this.0.total_cmp(&it.0).then(this.1.cmp(&it.1)).is_lt()) {
+                    least = Some(this);
+                }
+            }
+        }
+        least.map(|(.., id)| id)
+    }
+
+    /// What is to be started because its next invocation is near, and is not there.
+    pub(crate) fn expected(&mut self, now: Timestamp) -> Vec<Arc<FunctionSpec>> {
+        let near = self.uses.ahead(now).into_iter();
+        let lacking = near.filter(|(key, _)| !self.members.values().any(|it| it.key == *key && !it.retired));
+        lacking.map(|(_, spec)| spec).collect()
+    }
+
+    /// In how long [`Pool::expected`] has the next.
+    pub(crate) fn next_expected(&mut self, now: Timestamp) -> Option<Duration> {
+        if self.closed { None } else { self.uses.next(now) }
+    }
+
+    /// How much of the budget's memory is left, in MB, when one more environment of `spec` has its part.
+    pub(crate) fn room_mb(&self, budget: Budget, spec: Option<&FunctionSpec>) -> u64 {
+        budget.memory_mb.saturating_sub(self.memory() + spec.map_or(0, unmeasured))
+    }
+
+    /// Forgets when functions were used.
+    pub(crate) fn forget_uses(&mut self) {
+        self.uses.forget();
     }
 
     /// Gives a member its environment. What must be stopped comes back: the one that it had before, or, when it is too
@@ -269,6 +346,9 @@ impl Pool {
     pub(crate) fn release(&mut self, id: u64, fit: bool, now: Timestamp) -> Option<Arc<Environment>> {
         let member = self.members.get_mut(&id)?;
         member.last_used = now;
+        if std::mem::take(&mut member.serves) {
+            self.uses.ends(&member.key, &member.spec, member.retired, now);
+        }
         let alive = member.environment.as_ref().is_some_and(|it| it.is_alive());
         if !fit || !alive || member.retired || self.closed {
             return self.remove(id);
@@ -285,23 +365,30 @@ impl Pool {
         region: &Region,
         name: &str,
     ) -> Vec<Arc<Environment>> {
-        let key = key(account, region, name);
-        for member in self.members.values_mut().filter(|member| member.key == key) {
+        let is_one = |it: &FunctionSpec| it.name == name && it.account == *account && it.region == *region;
+        for member in self.members.values_mut().filter(|member| is_one(&member.spec)) {
             member.retired = true;
         }
+        self.uses.retire(is_one);
         self.remove_idle(|member| member.retired)
     }
 
-    /// Takes out the idle members that are dead or have been idle for `timeout`.
-    pub(crate) fn expire(&mut self, now: Timestamp, timeout: Duration) -> Vec<Arc<Environment>> {
+    /// Takes out the idle members that are dead, and those that their function's pattern has no use for.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Arc<Environment>> {
         let mut gone = self.remove_idle(|member| member.environment.as_ref().is_none_or(|it| !it.is_alive()));
-        let old = self
-            .members
-            .iter()
-            .filter(|(_, it)| it.state == EnvironmentState::Idle && now.since(it.last_used) >= timeout);
-        let old: Vec<(u64, Arc<FunctionSpec>)> = old.map(|(id, it)| (*id, it.spec.clone())).collect();
-        for (id, spec) in old {
-            if self.spare(&spec).is_none_or(|spare| spare > 0) {
+        let mut old = Vec::new();
+        for (key, ids) in &self.idle {
+            let keeps = self.uses.keeps(key, now);
+            for (before, id) in ids.iter().rev().enumerate() {
+                let idle = self.members.get(id).map(|it| now.since(it.last_used));
+                if !(before == 0 && keeps.one) && idle.is_some_and(|idle| idle >= keeps.others) {
+                    old.push(*id);
+                }
+            }
+        }
+        for id in old {
+            let spare = self.members.get(&id).and_then(|it| self.spare(&it.spec));
+            if spare.is_none_or(|spare| spare > 0) {
                 gone.extend(self.remove(id));
             }
         }

@@ -1,11 +1,13 @@
 //! Pre-warmed processes, which wait for a function: a language that has started, in a jail that shows no code yet.
 //!
 //! One that is needed is told its function's environment and shown its code, and is that function's for the rest of its
-//! life; nobody's code has run in it before. Keeps true: there are only as many as cold starts of the same kind came of
-//! late, none when there were none, and never more than [`MOST`].
+//! life; nobody's code has run in it before. Keeps true: there are only as many as cold starts of the same kind came
+//! together of late, while the pattern of those expects another (see [`crate::keep_alive`]), never more than [`MOST`], and no
+//! more than the memory budget has room for.
 
 use crate::environment::Setting;
 use crate::function::FunctionSpec;
+use crate::keep_alive::{Bounds, Pattern};
 use crate::runtimes::{self, Start};
 use aloft_base::{ByteSize, Timestamp};
 use aloft_sandbox::{API_PORT, Doors, Jailed, Launch, Limits, Output, View};
@@ -21,6 +23,10 @@ use tokio::net::{TcpListener, TcpStream};
 /// How many wait at most: of a kind, and of all kinds.
 const MOST_OF_A_KIND: usize = 4;
 const MOST: usize = 8;
+/// What one counts for in the memory budget, in MB: a language with the SDK.
+const WAITING_MB: u64 = 50;
+/// How many kinds are remembered.
+const KINDS: usize = 64;
 /// The time within which cold starts count as coming together.
 const TOGETHER: Duration = Duration::from_secs(10);
 /// How long a language may take to start.
@@ -53,13 +59,22 @@ pub(crate) struct Prewarmed {
 }
 
 /// All that wait.
-#[derive(Default)]
-pub(crate) struct PrewarmedPool(Mutex<Inner>);
+pub(crate) struct PrewarmedPool {
+    inner: Mutex<Inner>,
+    bounds: Bounds,
+}
 
 #[derive(Default)]
 struct Inner {
     kinds: HashMap<Kind, OfKind>,
     closed: bool,
+}
+
+impl Inner {
+    /// How many wait or are about to.
+    fn count(&self) -> usize {
+        self.kinds.values().map(|it| it.waiting.len() + it.starting).sum()
+    }
 }
 
 #[derive(Default)]
@@ -68,10 +83,31 @@ struct OfKind {
     starting: usize,
     /// The last cold starts, the latest last.
     asked: VecDeque<Timestamp>,
+    /// When they come.
+    pattern: Pattern,
 }
 
 impl OfKind {
-    /// How many should wait: as many as were asked for together.
+    /// It was asked for one. What comes together counts once.
+    fn ask(&mut self, now: Timestamp) {
+        let idle = self.asked.back().map(|last| now.since(*last));
+        if let Some(idle) = idle.filter(|idle| *idle >= TOGETHER) {
+            self.pattern.observe(idle);
+        }
+        self.asked.push_back(now);
+        if self.asked.len() > 2 * MOST_OF_A_KIND {
+            self.asked.pop_front();
+        }
+    }
+
+    /// In how long some should wait: zero while they should, nothing when none is expected any more.
+    fn due(&mut self, now: Timestamp, bounds: &Bounds) -> Option<Duration> {
+        let idle = now.since(*self.asked.back()?);
+        let windows = bounds.windows(&mut self.pattern);
+        (idle < windows.end()).then(|| windows.pre_warm.saturating_sub(idle))
+    }
+
+    /// How many should wait then: as many as were asked for together.
     fn wanted(&self) -> usize {
         let together = |first: &Timestamp| {
             self.asked.iter().filter(|it| *it >= first && it.since(*first) < TOGETHER).count()
@@ -113,18 +149,22 @@ impl Prewarmed {
 }
 
 impl PrewarmedPool {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { inner: Mutex::default(), bounds }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One that waits, if there is one. That it was asked for is remembered.
     pub(crate) fn take(&self, kind: &Kind, now: Timestamp) -> Option<Prewarmed> {
         let mut inner = self.lock();
-        let of_kind = inner.kinds.entry(kind.clone()).or_default();
-        of_kind.asked.push_back(now);
-        if of_kind.asked.len() > 2 * MOST_OF_A_KIND {
-            of_kind.asked.pop_front();
+        if inner.kinds.len() >= KINDS && !inner.kinds.contains_key(kind) {
+            return None;
         }
+        let of_kind = inner.kinds.entry(kind.clone()).or_default();
+        of_kind.ask(now);
         loop {
             let prewarmed = of_kind.waiting.pop()?;
             if prewarmed.jailed.exited().is_none() {
@@ -143,20 +183,25 @@ impl PrewarmedPool {
         self.lock().kinds.values().all(|it| it.waiting.is_empty() && it.starting == 0)
     }
 
-    /// Starts what is wanted and not there, in the background.
-    pub(crate) fn refill(setting: &Arc<Setting>) {
+    /// Starts what is wanted now and not there, in the background, as far as all find room in so much memory.
+    pub(crate) fn refill(setting: &Arc<Setting>, room_mb: u64) {
+        let (now, bounds) = (setting.clock.now(), setting.prewarmed.bounds);
         loop {
             let kind = {
                 let mut inner = setting.prewarmed.lock();
-                let all: usize = inner.kinds.values().map(|it| it.waiting.len() + it.starting).sum();
-                if inner.closed || all >= MOST {
+                let most = MOST.min(usize::try_from(room_mb / WAITING_MB).unwrap_or(MOST));
+                if inner.closed || inner.count() >= most {
                     return;
                 }
-                let lacking =
-                    inner.kinds.iter_mut().find(|(_, it)| it.waiting.len() + it.starting < it.wanted());
-                let Some((kind, of_kind)) = lacking else { return };
-                of_kind.starting += 1;
-                kind.clone()
+                let lacking = inner.kinds.iter_mut().find_map(|(kind, it)| {
+                    let lacks = it.waiting.len() + it.starting < it.wanted();
+                    (lacks && it.due(now, &bounds) == Some(Duration::ZERO)).then(|| {
+                        it.starting += 1;
+                        kind.clone()
+                    })
+                });
+                let Some(kind) = lacking else { return };
+                kind
             };
             let setting = setting.clone();
             tokio::spawn(async move {
@@ -183,17 +228,44 @@ impl PrewarmedPool {
         }
     }
 
-    /// Takes out those whose kind was not asked for within `timeout`. They must be ended.
-    pub(crate) fn expire(&self, now: Timestamp, timeout: Duration) -> Vec<Prewarmed> {
+    /// Takes out those that nobody is expected to ask for now. They must be ended.
+    pub(crate) fn expire(&self, now: Timestamp) -> Vec<Prewarmed> {
+        let mut expired = Vec::new();
         let mut inner = self.lock();
-        let old = |it: &OfKind| it.asked.back().is_none_or(|last| now.since(*last) >= timeout);
-        let expired = inner.kinds.values_mut().filter(|it| old(it)).flat_map(|it| {
-            it.asked.clear();
-            it.waiting.drain(..)
-        });
-        let expired = expired.collect();
-        inner.kinds.retain(|_, it| !it.asked.is_empty() || it.starting > 0);
+        for of_kind in inner.kinds.values_mut() {
+            let due = of_kind.due(now, &self.bounds);
+            if due != Some(Duration::ZERO) {
+                expired.append(&mut of_kind.waiting);
+            }
+            if due.is_none() {
+                // The pattern stays.
+                let last = of_kind.asked.pop_back();
+                of_kind.asked.clear();
+                of_kind.asked.extend(last);
+            }
+        }
         expired
+    }
+
+    /// In how long the next should wait.
+    pub(crate) fn next(&self, now: Timestamp) -> Option<Duration> {
+        let mut inner = self.lock();
+        inner.kinds.values_mut().filter_map(|it| it.due(now, &self.bounds)).min()
+    }
+
+    /// Takes out as many as find no room in so much memory. They must be ended.
+    pub(crate) fn shed(&self, room_mb: u64) -> Vec<Prewarmed> {
+        let mut inner = self.lock();
+        let most = usize::try_from(room_mb / WAITING_MB).unwrap_or(usize::MAX);
+        let mut beyond = inner.count().saturating_sub(most);
+        let mut shed = Vec::new();
+        for of_kind in inner.kinds.values_mut() {
+            let stay = of_kind.waiting.len().saturating_sub(beyond);
+            let goes = of_kind.waiting.split_off(stay);
+            beyond -= goes.len();
+            shed.extend(goes);
+        }
+        shed
     }
 
     /// Takes out all, for good.
@@ -263,5 +335,29 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
             jailed.kill().await;
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cold starts each hour, two at a time: two processes wait shortly before, and none in between.
+    #[test]
+    fn processes_wait_when_cold_starts_are_expected() {
+        let bounds = Bounds::FREE;
+        let mut kind = OfKind::default();
+        let minutes = |minutes: i64| Timestamp(minutes * 60_000);
+        kind.ask(minutes(0));
+        kind.ask(minutes(0));
+        assert_eq!((kind.wanted(), kind.due(minutes(4), &bounds)), (2, Some(Duration::ZERO)));
+        assert_eq!(kind.due(minutes(5), &bounds), None);
+        for hour in 1..=3 {
+            kind.ask(minutes(hour * 60));
+            kind.ask(minutes(hour * 60));
+        }
+        let due = |kind: &mut OfKind, at: i64| kind.due(minutes(180 + at), &bounds);
+        assert_eq!((due(&mut kind, 4), kind.wanted()), (Some(Duration::from_secs(50 * 60)), 2));
+        assert_eq!((due(&mut kind, 55), due(&mut kind, 70)), (Some(Duration::ZERO), None));
     }
 }

@@ -8,9 +8,10 @@ use crate::function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogSink, Outcome, TemporaryCredentials,
 };
 use crate::invocation::{self, Before, Ran};
+use crate::keep_alive::Bounds;
 use crate::logs::Logs;
 use crate::outward::Outward;
-use crate::pool::{Budget, Pool, Status};
+use crate::pool::{Budget, Pool, Purpose, Status};
 use crate::prewarmed::PrewarmedPool;
 use crate::report;
 use crate::runtimes::Installed;
@@ -42,8 +43,9 @@ pub struct WorkersOptions {
     pub directory: PathBuf,
     /// The cloud's address, for the functions' SDKs.
     pub endpoint_url: String,
-    /// How long an environment may be idle.
-    pub idle_timeout: Duration,
+    /// How long after a function's last invocation an environment of it may be there. Nothing: as long as the function's
+    /// pattern says, see [`crate::keep_alive`].
+    pub idle_timeout: Option<Duration>,
     /// How many environments there may be.
     pub max_environments: usize,
     /// How much memory they may have together, in MB. An environment counts with what it was seen to use.
@@ -85,7 +87,7 @@ struct Inner {
     /// Strict isolation was asked for, and is not to be had.
     refused: bool,
     init_limit: Duration,
-    idle_timeout: Duration,
+    bounds: Bounds,
     budget: Budget,
     credentials: Arc<Credentials>,
     pool: Mutex<Pool>,
@@ -114,6 +116,7 @@ impl Workers {
                 lacking.join(", ")
             );
         }
+        let bounds = Bounds::new(options.idle_timeout);
         let setting = Setting {
             sandbox,
             installed: Installed::default(),
@@ -123,7 +126,7 @@ impl Workers {
             endpoint_url: Some(options.endpoint_url),
             outward: Arc::new(outward),
             code_roots: options.code_roots,
-            prewarmed: PrewarmedPool::default(),
+            prewarmed: PrewarmedPool::new(bounds),
             sink: Some(options.logs),
             output: Output::Piped,
         };
@@ -134,10 +137,10 @@ impl Workers {
             setting: Arc::new(setting),
             refused,
             init_limit,
-            idle_timeout: options.idle_timeout,
+            bounds,
             budget: Budget { environments: options.max_environments, memory_mb: options.memory_budget_mb },
             credentials: options.credentials,
-            pool: Mutex::default(),
+            pool: Mutex::new(Pool::new(bounds)),
             changed: Notify::new(),
             wake: Arc::default(),
         });
@@ -201,8 +204,13 @@ impl Workers {
         stopped.into_iter().for_each(|environment| self.0.stop(environment));
     }
 
-    /// Freezes idle environments; stops those that have been idle for too long, or whose process has ended, and waits for
-    /// their end.
+    /// Forgets when functions were used: none is expected to be used again.
+    pub fn forget_uses(&self) {
+        self.0.lock().forget_uses();
+    }
+
+    /// Freezes idle environments; stops those that are not expected to be used, or whose process has ended, and waits for
+    /// their end; starts those whose next invocation is near.
     /// It happens by itself, about once a second and at each jump of the clock.
     pub async fn sweep(&self) {
         self.0.sweep().await;
@@ -301,23 +309,40 @@ impl Inner {
     /// An idle environment of this revision, or the right to start one.
     fn checkout(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> Result<Checkout, InvokeError> {
         let mut removed = Vec::new();
+        let now = self.setting.clock.now();
         let checkout = {
             let mut pool = self.lock();
             if pool.is_closed() {
                 Err(InvokeError::Shutdown)
-            } else if let Some((id, environment)) = pool.take(spec, &mut removed) {
+            } else if let Some((id, environment)) = pool.take(spec, now, &mut removed) {
                 Ok(Checkout::Warm(id, environment))
             } else {
                 if pool.is_empty() {
                     self.wake.notify_one();
                 }
-                let (stream, now) = (self.setting.log_stream(&spec.version), self.setting.clock.now());
-                let reserved = pool.reserve(spec, stream.clone(), now, self.budget, &mut removed);
+                // What waits for no function in particular goes first.
+                self.shed(pool.room_mb(self.budget, Some(spec)));
+                let stream = self.setting.log_stream(&spec.version);
+                let purpose = Purpose::Invocation;
+                let reserved = pool.reserve(spec, purpose, stream.clone(), now, self.budget, &mut removed);
                 reserved.map(|id| Checkout::Cold(id, stream))
             }
         };
         removed.into_iter().for_each(|environment| self.stop(environment));
         checkout
+    }
+
+    /// Ends processes that wait, until they fit into so much memory.
+    fn shed(&self, room_mb: u64) {
+        for prewarmed in self.setting.prewarmed.shed(room_mb) {
+            tokio::spawn(async move { prewarmed.jailed.kill().await });
+        }
+    }
+
+    /// Starts processes that wait, as many as are wanted and the budget has room for.
+    fn refill(&self) {
+        let room_mb = self.lock().room_mb(self.budget, None);
+        PrewarmedPool::refill(&self.setting, room_mb);
     }
 
     /// Starts an environment and runs its first invocation.
@@ -331,7 +356,7 @@ impl Inner {
         match self.first(id, stream, spec, invocation).await {
             Ok((outcome, initialized)) => {
                 // After the first invocation, not beside it.
-                PrewarmedPool::refill(&self.setting);
+                self.refill();
                 self.finish(id, initialized, outcome)
             }
             Err(error) => {
@@ -422,20 +447,26 @@ impl Inner {
     }
 
     async fn sweep(self: &Arc<Self>) {
-        let expired = {
-            let (mut pool, now) = (self.lock(), self.setting.clock.now());
+        let now = self.setting.clock.now();
+        let (expired, expected) = {
+            let mut pool = self.lock();
             pool.freeze(now);
-            pool.expire(now, self.idle_timeout)
+            (pool.expire(now), pool.expected(now))
         };
-        for prewarmed in self.setting.prewarmed.expire(self.setting.clock.now(), self.idle_timeout) {
+        for prewarmed in self.setting.prewarmed.expire(now) {
             prewarmed.jailed.kill().await;
         }
         for environment in expired {
             self.stopped(&environment).await;
         }
+        for spec in expected {
+            let inner = self.clone();
+            tokio::spawn(async move { inner.prepare(&spec, Purpose::Expected).await });
+        }
+        self.refill();
         let missing = self.lock().missing();
         for spec in missing {
-            if !self.prepare(&spec).await {
+            if !self.prepare(&spec, Purpose::Kept).await {
                 tracing::warn!(function = spec.name, version = spec.version, "no environment can be kept");
                 self.lock().give_up(&spec);
             }
@@ -443,21 +474,21 @@ impl Inner {
     }
 
     /// Starts an environment that waits for its first invocation. False when it cannot be started.
-    async fn prepare(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> bool {
+    async fn prepare(self: &Arc<Self>, spec: &Arc<FunctionSpec>, purpose: Purpose) -> bool {
         let (stream, now) = (self.setting.log_stream(&spec.version), self.setting.clock.now());
         let mut removed = Vec::new();
         let reserved = {
             let mut pool = self.lock();
             // Somebody else may have started it meanwhile.
-            if pool.spare(spec).is_none_or(|spare| spare >= 0) {
+            if purpose == Purpose::Kept && pool.spare(spec).is_none_or(|spare| spare >= 0) {
                 return true;
             }
-            pool.reserve(spec, stream.clone(), now, self.budget, &mut removed)
+            pool.reserve(spec, purpose, stream.clone(), now, self.budget, &mut removed)
         };
         removed.into_iter().for_each(|environment| self.stop(environment));
         // Without room it is tried again later.
         let Ok(id) = reserved else { return true };
-        let initialized = self.initialized(id, &stream, spec).await.unwrap_or_else(|error| {
+        let initialized = self.initialized(id, &stream, spec, purpose).await.unwrap_or_else(|error| {
             tracing::warn!(%error, function = spec.name, "an environment did not start");
             false
         });
@@ -470,14 +501,15 @@ impl Inner {
         id: u64,
         stream: &str,
         spec: &Arc<FunctionSpec>,
+        purpose: Purpose,
     ) -> Result<bool, InvokeError> {
         let start = self.setting.plan(spec).await?;
         if start.invalid.is_some() {
             return Ok(false);
         }
         let credentials = (self.credentials)(spec);
-        let kind = ("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), "provisioned-concurrency".to_owned());
-        let variables = BTreeMap::from([kind]);
+        let kind = if purpose == Purpose::Kept { "provisioned-concurrency" } else { "on-demand" };
+        let variables = BTreeMap::from([("AWS_LAMBDA_INITIALIZATION_TYPE".to_owned(), kind.to_owned())]);
         let started =
             Environment::start(&self.setting, spec, &start, stream, Some(&credentials), &variables).await?;
         let environment = Arc::new(started);
@@ -489,19 +521,25 @@ impl Inner {
     }
 }
 
-/// Sweeps for as long as the workers live; costs nothing while there are no environments.
+/// Sweeps for as long as the workers live; costs nothing while there are no environments and none is expected.
 async fn sweep_forever(inner: Weak<Inner>, wake: Arc<Notify>) {
     loop {
         let every = match inner.upgrade() {
             None => return,
             Some(inner) => {
                 inner.sweep().await;
-                let pool = inner.lock();
+                let mut pool = inner.lock();
                 if pool.is_closed() {
                     return;
                 }
-                let every = (inner.idle_timeout / 4).clamp(Duration::from_millis(10), SWEEP_EVERY);
-                (!pool.is_at_rest() || !inner.setting.prewarmed.is_empty()).then_some(every)
+                if pool.is_at_rest() && inner.setting.prewarmed.is_empty() {
+                    let now = inner.setting.clock.now();
+                    let next = pool.next_expected(now).into_iter().chain(inner.setting.prewarmed.next(now));
+                    // What is due and has no room is not looked at all the time.
+                    next.min().map(|next| next.max(SWEEP_EVERY))
+                } else {
+                    Some((inner.bounds.standard / 4).clamp(Duration::from_millis(10), SWEEP_EVERY))
+                }
             }
         };
         match every {

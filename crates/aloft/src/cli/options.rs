@@ -39,9 +39,10 @@ pub struct CloudStart {
     /// Return once it answers
     #[arg(long)]
     pub detach: bool,
-    /// How many seconds a warm execution environment waits for another request
-    #[arg(long, default_value_t = 300)]
-    pub idle_seconds: u64,
+    /// How many seconds after a function's last request a warm execution environment is kept at most [default: as long as
+    /// the times of its requests suggest, 300 at first]
+    #[arg(long)]
+    pub idle_seconds: Option<u64>,
     /// How functions are kept apart: `strict` starts only where all of it is possible
     #[arg(long, value_enum, default_value_t)]
     pub isolation: Isolation,

@@ -63,7 +63,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         scratch: scratch.clone(),
         runtimes: cloud::runtimes(),
         require_credentials: !options.host.is_loopback(),
-        environment_idle: Duration::from_secs(options.idle_seconds),
+        environment_idle: options.idle_seconds.map(Duration::from_secs),
         isolation,
         allowed: options.allow.clone(),
         ..Options::default()
@@ -91,11 +91,8 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
 }
 
 fn arguments(options: &CloudStart) -> Vec<String> {
-    let mut arguments = vec![
-        format!("--port={}", options.port),
-        format!("--host={}", options.host),
-        format!("--idle-seconds={}", options.idle_seconds),
-    ];
+    let mut arguments = vec![format!("--port={}", options.port), format!("--host={}", options.host)];
+    arguments.extend(options.idle_seconds.map(|seconds| format!("--idle-seconds={seconds}")));
     let isolation = options.isolation.to_possible_value();
     arguments.extend(isolation.map(|it| format!("--isolation={}", it.get_name())));
     arguments.extend(options.allow.iter().map(|it| format!("--allow={it}")));

@@ -53,12 +53,6 @@ impl Credentials {
         }
         let session = spec.name.as_str();
         let new = match assume(context, &spec.role_arn, session, LIFETIME).await {
-            Err(error) if error.code == "ValidationError" => {
-                assume(context, &spec.role_arn, session, Duration::from_secs(3600)).await
-            }
-            other => other,
-        };
-        let new = match new {
             Err(_) if !exists(context, &spec.role_arn).await => {
                 make(context, &spec.role_arn, session).await?
             }

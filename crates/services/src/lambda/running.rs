@@ -99,6 +99,7 @@ impl Running {
             self.workers.keep(account, region, &environment.function, Vec::new());
             self.workers.retire(account, region, &environment.function);
         }
+        self.workers.forget_uses();
         self.targets.forget_all();
         self.credentials.forget();
         self.gates.forget();

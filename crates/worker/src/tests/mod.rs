@@ -119,7 +119,7 @@ impl Bench {
             ids: Ids::random(),
             directory: scratch.path().join("workers"),
             endpoint_url: "http://127.0.0.1:4566".to_owned(),
-            idle_timeout: Duration::from_secs(600),
+            idle_timeout: Some(Duration::from_secs(600)),
             max_environments: 20,
             memory_budget_mb: 4096,
             isolation: Isolation::BestEffort,

@@ -73,6 +73,59 @@ async fn idle_environments_stop() {
     bench.end().await;
 }
 
+/// What is called each hour has no process in between, and one shortly before; which goes when nobody calls after all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expected_invocations_find_an_environment() {
+    let bench =
+        Bench::with_options(Duration::from_secs(10), |it| WorkersOptions { idle_timeout: None, ..it });
+    let spec = bench.node("exports.handler = async () => process.env.AWS_LAMBDA_INITIALIZATION_TYPE");
+    let minutes = |minutes: u64| bench.clock.advance(Duration::from_secs(60 * minutes));
+    let count = || bench.workers.status().environments.len();
+    for _ in 0..4 {
+        minutes(60);
+        bench.workers.sweep().await;
+        assert!(bench.invoke(&spec, "{}").await.init.is_some());
+    }
+    for comes in [true, false] {
+        bench.clock.advance(Duration::from_secs(11));
+        bench.workers.sweep().await;
+        assert_eq!(count(), 0);
+        minutes(55);
+        while bench.workers.status().environments.iter().all(|it| it.state != EnvironmentState::Idle) {
+            tokio::task::yield_now().await;
+        }
+        if comes {
+            minutes(5);
+            let outcome = bench.invoke(&spec, "{}").await;
+            assert_eq!((outcome.payload.as_ref(), outcome.init), (&br#""on-demand""#[..], None));
+        }
+    }
+    for later in [15, 45, 600] {
+        minutes(later);
+        bench.workers.sweep().await;
+        assert_eq!((count(), bench.workers.waiting()), (0, 0));
+    }
+    bench.end().await;
+}
+
+/// Where there is no room, the one goes that is not expected, though it was used later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_least_likely_makes_room() {
+    let bench = Bench::with(2, 4096, Duration::from_secs(10));
+    let named = |name: &str| FunctionSpec { name: name.to_owned(), ..who(&bench) };
+    let (often, once, new) = (named("often"), named("once"), named("new"));
+    for _ in 0..4 {
+        bench.clock.advance(Duration::from_secs(305));
+        bench.invoke(&often, "{}").await;
+    }
+    bench.invoke(&once, "{}").await;
+    bench.clock.advance(Duration::from_secs(240));
+    bench.invoke(&new, "{}").await;
+    let left: Vec<String> = bench.workers.status().environments.into_iter().map(|it| it.function).collect();
+    assert_eq!(left, ["new", "often"]);
+    bench.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_code_needs_new_environments() {
     let bench = Bench::new();
