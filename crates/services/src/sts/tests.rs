@@ -49,6 +49,8 @@ async fn a_role_is_for_whom_it_trusts() {
     let external = json!({ "StringEquals": { "sts:ExternalId": "e1" } });
     for (trusted, condition, caller, input, expected) in [
         (&service, Value::Null, &lambda, assume(json!({})), &allowed),
+        // Not bounded by the role's own hour.
+        (&service, Value::Null, &lambda, assume(json!({ "DurationSeconds": 43_200 })), &allowed),
         (&service, Value::Null, &user, assume(json!({})), &denied),
         (&service, Value::Null, &Principal::Root, assume(json!({})), &allowed),
         (
