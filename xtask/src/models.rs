@@ -29,6 +29,7 @@ const SERVICES: &[&str] = &[
     "logs",
     "rekognition",
     "s3",
+    "scheduler",
     "secretsmanager",
     "sns",
     "sqs",

@@ -21,7 +21,10 @@ mod outward;
 mod page;
 mod properties;
 pub mod rekognition;
+mod retry;
 pub mod s3;
+mod schedule;
+pub mod scheduler;
 pub mod secretsmanager;
 pub mod sns;
 pub mod sqs;
@@ -54,6 +57,7 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
     || Arc::new(logs::Logs),
     || Arc::new(rekognition::Rekognition::default()),
     || Arc::new(s3::S3),
+    || Arc::new(scheduler::Scheduler),
     || Arc::new(secretsmanager::SecretsManager),
     || Arc::new(sns::Sns::default()),
     || Arc::new(sqs::Sqs::default()),

@@ -37,6 +37,7 @@ embedded![
     "logs",
     "rekognition",
     "s3",
+    "scheduler",
     "secretsmanager",
     "sns",
     "sqs",

@@ -22,6 +22,7 @@ const STRICT: &[&str] = &[
     "lambda",
     "logs",
     "rekognition",
+    "scheduler",
     "secretsmanager",
     "ssm",
     "sts",

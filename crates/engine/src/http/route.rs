@@ -53,6 +53,7 @@ const SIGNING_NAMES: &[(&str, &str)] = &[
     ("monitoring", "cloudwatch"),
     ("rekognition", "rekognition"),
     ("s3", "s3"),
+    ("scheduler", "scheduler"),
     ("secretsmanager", "secretsmanager"),
     ("sns", "sns"),
     ("sqs", "sqs"),

@@ -4,27 +4,18 @@ use super::bus::Address;
 use super::put::{self, Arrival};
 use super::rule::Rule;
 use super::transform::{self, Surroundings};
+use crate::retry;
 use crate::storage::Outcome;
-use crate::target::{may_pass, queue_url, there};
+use crate::target::{self, Extras, may_pass, there};
 use aloft_base::{AccountId, Arn, Region, Timestamp};
 use aloft_engine::timers::{self, Timer};
 use aloft_engine::{Context, Principal, ServiceError};
 use aloft_store::{StoreError, Transaction, key};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Deliveries by id.
 const DELIVERIES: &str = "events.deliveries";
-/// How often a delivery is tried again, unless its target says otherwise.
-const RETRIES: u64 = 185;
-/// For how long, in seconds, unless its target says otherwise.
-const AGE: u64 = 86_400;
-/// The longest pause between two tries, in seconds; pauses double up to it.
-const LONGEST_PAUSE: u64 = 600;
-
 /// An event on its way to a target. The target is the one that the rule had when the event came.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Delivery {
@@ -57,16 +48,6 @@ impl Delivery {
             trace: None,
             hops: 0,
         }
-    }
-
-    /// How long to wait after the failures so far; nothing when it has been tried enough.
-    fn pause(&self, now: Timestamp) -> Option<Duration> {
-        let policy = &self.target["RetryPolicy"];
-        let number = |name: &str, default: u64| policy[name].as_u64().unwrap_or(default);
-        let pause = (1_u64 << self.failures.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
-        let too_old = now.since(self.taken).as_secs() + pause > number("MaximumEventAgeInSeconds", AGE);
-        let too_often = self.failures > number("MaximumRetryAttempts", RETRIES);
-        (!too_old && !too_often).then(|| Duration::from_secs(pause))
     }
 }
 
@@ -105,7 +86,9 @@ pub(super) async fn work(context: &Context, timer: &Timer) -> Outcome<()> {
     };
     if let Err(error) = deliver(&context, &delivery, text.clone()).await {
         delivery.failures += 1;
-        if let Some(pause) = delivery.pause(context.now()).filter(|_| may_pass(&error)) {
+        let pause =
+            retry::pause(&delivery.target["RetryPolicy"], delivery.failures, delivery.taken, context.now());
+        if let Some(pause) = pause.filter(|_| may_pass(&error)) {
             let timer = Timer { due: context.now().add(pause), ..timer.clone() };
             let write = move |transaction: &mut Transaction<'_>| -> Outcome<()> {
                 transaction.put_json(DELIVERIES, key([&id]), &delivery)?;
@@ -129,30 +112,6 @@ async fn deliver(context: &Context, delivery: &Delivery, text: String) -> Result
     let service = parsed.as_ref().map_or("", |arn| arn.service.as_str());
     let there = there(context, arn);
     match service {
-        "lambda" => {
-            let input = json!({ "FunctionName": arn, "InvocationType": "Event" });
-            there.call_with_body("lambda", "Invoke", input, Some(text.into())).await.map(drop)
-        }
-        "sqs" => {
-            let mut input = json!({ "QueueUrl": queue_url(context, arn), "MessageBody": text });
-            if let Some(group) = target["SqsParameters"]["MessageGroupId"].as_str() {
-                input["MessageGroupId"] = group.into();
-            }
-            there.call("sqs", "SendMessage", input).await.map(drop)
-        }
-        "sns" => there.call("sns", "Publish", json!({ "TopicArn": arn, "Message": text })).await.map(drop),
-        "kinesis" => {
-            let stream = parsed.as_ref().map_or("", |arn| arn.resource_name());
-            let path = target["KinesisParameters"]["PartitionKeyPath"].as_str();
-            let found =
-                path.and_then(|path| aloft_lang::jsonpath::query(path, &delivery.event).ok().flatten());
-            let partition_key = found.unwrap_or_else(|| delivery.event["id"].clone());
-            let partition_key =
-                partition_key.as_str().map_or_else(|| partition_key.to_string(), str::to_owned);
-            let input =
-                json!({ "StreamName": stream, "PartitionKey": partition_key, "Data": BASE64.encode(text) });
-            there.call("kinesis", "PutRecord", input).await.map(drop)
-        }
         "logs" => log(&there, parsed.as_ref().map_or("", |arn| arn.resource_name()), delivery, text).await,
         "events" => {
             let Some(bus) = Address::of_arn(arn) else { return Ok(()) };
@@ -160,7 +119,20 @@ async fn deliver(context: &Context, delivery: &Delivery, text: String) -> Result
             let event = serde_json::from_str(&text).unwrap_or_else(|_| delivery.event.clone());
             put::accept(&there, vec![Arrival { bus, event, trace, hops }]).await.map_err(ServiceError::from)
         }
-        _ => Err(super::errors::not_built(&format!("events for targets such as {arn}"))),
+        _ => {
+            let path = target["KinesisParameters"]["PartitionKeyPath"].as_str();
+            let found =
+                path.and_then(|path| aloft_lang::jsonpath::query(path, &delivery.event).ok().flatten());
+            let partition_key = found.unwrap_or_else(|| delivery.event["id"].clone());
+            let partition_key =
+                partition_key.as_str().map_or_else(|| partition_key.to_string(), str::to_owned);
+            let extras = Extras {
+                group: target["SqsParameters"]["MessageGroupId"].as_str(),
+                partition_key: &partition_key,
+            };
+            let not_built = || super::errors::not_built(&format!("events for targets such as {arn}"));
+            target::send(context, arn, text, extras).await.unwrap_or_else(|| Err(not_built()))
+        }
     }
 }
 
@@ -181,22 +153,10 @@ async fn log(context: &Context, group: &str, delivery: &Delivery, text: String) 
 async fn give_up(context: &Context, delivery: &Delivery, text: String, error: &ServiceError) {
     tracing::warn!(rule = delivery.rule_arn, target = %delivery.target["Arn"], %error, "an event was given up");
     let Some(queue) = delivery.target["DeadLetterConfig"]["Arn"].as_str() else { return };
-    let attribute = |kind: &str, value: &str| json!({ "DataType": kind, "StringValue": value });
-    let mut attributes = json!({
-        "RULE_ARN": attribute("String", &delivery.rule_arn),
-        "TARGET_ARN": attribute("String", delivery.target["Arn"].as_str().unwrap_or_default()),
-        "ERROR_CODE": attribute("String", &error.code),
-        "ERROR_MESSAGE": attribute("String", if error.message.is_empty() { &error.code } else { &error.message }),
-        "RETRY_ATTEMPTS": attribute("Number", &delivery.failures.saturating_sub(1).to_string()),
-    });
-    if may_pass(error) {
-        let most = delivery.target["RetryPolicy"]["MaximumRetryAttempts"].as_u64().unwrap_or(RETRIES);
-        let condition =
-            if delivery.failures > most { "MaximumRetryAttempts" } else { "MaximumEventAgeInSeconds" };
-        attributes["EXHAUSTED_RETRY_CONDITION"] = attribute("String", condition);
-    }
-    let input = json!({ "QueueUrl": queue_url(context, queue), "MessageBody": text, "MessageAttributes": attributes });
-    if let Err(error) = there(context, queue).call("sqs", "SendMessage", input).await {
-        tracing::warn!(queue, %error, "nor could it be sent to the dead-letter queue");
-    }
+    let mut attributes = vec![
+        ("RULE_ARN", delivery.rule_arn.clone()),
+        ("TARGET_ARN", delivery.target["Arn"].as_str().unwrap_or_default().to_owned()),
+    ];
+    attributes.extend(retry::told(&delivery.target["RetryPolicy"], delivery.failures, error));
+    retry::bury(context, queue, text, &attributes).await;
 }

@@ -6,6 +6,7 @@
 use super::bus;
 use super::delivery;
 use super::rule::{RULES, Rule};
+use crate::schedule::latest;
 use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
@@ -65,7 +66,7 @@ pub(super) async fn tick(context: &Context, timer: &Timer) -> Outcome<()> {
         let Some(schedule) = rule.schedule.as_deref().and_then(|text| Schedule::parse(text).ok()) else {
             return Ok(());
         };
-        let at = latest(&schedule, due, now);
+        let at = latest(&schedule, None, due, now);
         let event = scheduled_event(&rule, &ids.uuid(), at);
         for target in rule.targets(transaction)? {
             delivery::add(
@@ -83,27 +84,6 @@ pub(super) async fn tick(context: &Context, timer: &Timer) -> Outcome<()> {
     context.store().write(write).await
 }
 
-/// The latest of the schedule's times from `due` on that is not after `now`.
-fn latest(schedule: &Schedule, due: Timestamp, now: Timestamp) -> Timestamp {
-    if let Some(period) = schedule.period() {
-        let missed = now.since(due).as_millis() / period.as_millis().max(1);
-        return due.add(period * u32::try_from(missed).unwrap_or(u32::MAX));
-    }
-    // From the near past to the far: so a schedule of every minute is not gone through minute by minute since last year.
-    for hours in [1, 24, 24 * 31, 24 * 366] {
-        let from = Timestamp(now.millis() - 3_600_000 * hours).max(due);
-        let mut found = None;
-        let mut at = Timestamp(from.millis() - 1);
-        while let Some(next) = schedule.next_after(at, None).filter(|next| *next <= now) {
-            (found, at) = (Some(next), next);
-        }
-        if let Some(found) = found {
-            return found;
-        }
-    }
-    due
-}
-
 /// The event of a schedule.
 fn scheduled_event(rule: &Rule, id: &str, at: Timestamp) -> Value {
     json!({
@@ -117,27 +97,4 @@ fn scheduled_event(rule: &Rule, id: &str, at: Timestamp) -> Value {
         "resources": [rule.arn()],
         "detail": {},
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn the_latest_of_many_missed_times_is_found() {
-        let time = |text: &str| Timestamp::parse_iso8601(text).expect("a time");
-        for (expression, due, now, expected) in [
-            ("rate(5 minutes)", "2026-01-01T00:00:10Z", "2026-01-01T00:00:11Z", "2026-01-01T00:00:10Z"),
-            ("rate(5 minutes)", "2026-01-01T00:00:10Z", "2026-03-01T00:14:00Z", "2026-03-01T00:10:10Z"),
-            ("cron(* * * * ? *)", "2024-01-01T00:00:00Z", "2026-01-01T00:00:30Z", "2026-01-01T00:00:00Z"),
-            ("cron(0 12 1 * ? *)", "2025-06-01T12:00:00Z", "2026-01-20T00:00:00Z", "2026-01-01T12:00:00Z"),
-            ("cron(0 12 1 1 ? *)", "2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z"),
-        ] {
-            let schedule = Schedule::parse(expression).expect("a schedule");
-            assert_eq!(latest(&schedule, time(due), time(now)), time(expected), "{expression}");
-        }
-        let fast = Schedule::Rate(Duration::from_secs(60));
-        assert_eq!(latest(&fast, Timestamp(0), Timestamp(i64::MAX / 2)).millis() % 60_000, 0);
-    }
 }

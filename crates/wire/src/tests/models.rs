@@ -34,6 +34,7 @@ fn well_known_operations_are_there() {
     check("logs", Protocol::Json11, "logs", &["PutLogEvents", "FilterLogEvents"]);
     check("rekognition", Protocol::Json11, "rekognition", &["IndexFaces", "SearchFacesByImage"]);
     check("s3", Protocol::RestXml, "s3", &["PutObject", "ListObjectsV2", "CompleteMultipartUpload"]);
+    check("scheduler", Protocol::RestJson, "scheduler", &["CreateSchedule", "GetSchedule"]);
     check("secretsmanager", Protocol::Json11, "secretsmanager", &["GetSecretValue"]);
     check("sns", Protocol::Query, "sns", &["Publish", "Subscribe"]);
     check("sqs", Protocol::Json10, "sqs", &["SendMessage", "ReceiveMessage", "DeleteMessageBatch"]);
