@@ -1,5 +1,7 @@
-//! Adding events to a stream: what `PutLogEvents` does, and what functions' logs go through without waiting.
+//! Adding events to a stream: what `PutLogEvents` does, and what functions' logs go through without waiting. Subscribers get
+//! theirs in the same transaction.
 
+use super::forward::Subscribers;
 use super::rows::{EVENTS, Event, GROUPS, Group, GroupName, STREAMS, Stream, place};
 use aloft_base::{AccountId, Region, Timestamp};
 use aloft_store::{StoreError, Transaction};
@@ -38,12 +40,14 @@ pub(super) fn add(
     lines: Vec<Line>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let subscribers = Subscribers::of(transaction, group, name)?;
     for Line { at, message } in lines {
         stream.count += 1;
         stream.bytes += message.len() as u64 + OVERHEAD;
         stream.first_event = Some(stream.first_event.map_or(at, |first| first.min(at)));
         stream.last_event = Some(stream.last_event.map_or(at, |last| last.max(at)));
         let place = place(at.millis().max(0) as u64, stream.count);
+        subscribers.take(transaction, (at, stream.count), &message, now)?;
         let event = Event { ingested: now, message };
         transaction.put_json(EVENTS, group.stream_key(name).raw(&place), &event)?;
     }

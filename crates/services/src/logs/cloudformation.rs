@@ -1,4 +1,4 @@
-//! `AWS::Logs::LogGroup` and `AWS::Logs::LogStream`.
+//! `AWS::Logs::LogGroup`, `AWS::Logs::LogStream` and `AWS::Logs::SubscriptionFilter`.
 
 use crate::properties;
 use aloft_engine::{
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 pub static RESOURCES: &[ResourceType] = &[
     ResourceType { name: "AWS::Logs::LogGroup", handler: &GroupHandler },
     ResourceType { name: "AWS::Logs::LogStream", handler: &StreamHandler },
+    ResourceType { name: "AWS::Logs::SubscriptionFilter", handler: &FilterHandler },
 ];
 
 struct GroupHandler;
@@ -132,5 +133,55 @@ impl ResourceHandler for StreamHandler {
         let group = properties::text(properties, "LogGroupName").unwrap_or_default();
         let input = json!({ "logGroupName": group, "logStreamName": physical_id });
         unless_gone(resource.context.call("logs", "DeleteLogStream", input).await)
+    }
+}
+
+struct FilterHandler;
+
+async fn put_filter(context: &Context, name: &str, properties: &Value) -> Result<Resource, ServiceError> {
+    let text = |name: &str| properties::text(properties, name);
+    let input = json!({
+        "logGroupName": text("LogGroupName"),
+        "filterName": name,
+        "filterPattern": text("FilterPattern").unwrap_or_default(),
+        "destinationArn": text("DestinationArn"),
+        "roleArn": text("RoleArn"),
+        "distribution": text("Distribution"),
+        "fieldSelectionCriteria": text("FieldSelectionCriteria"),
+        "emitSystemFields": properties.get("EmitSystemFields"),
+    });
+    context.call("logs", "PutSubscriptionFilter", input).await?;
+    Ok(Resource { physical_id: name.to_owned(), ..Resource::default() })
+}
+
+#[async_trait]
+impl ResourceHandler for FilterHandler {
+    async fn create(&self, resource: &ResourceContext, properties: &Value) -> Result<Resource, ServiceError> {
+        let name = properties::text(properties, "FilterName").unwrap_or_else(|| resource.generated_name(512));
+        put_filter(&resource.context, &name, properties).await
+    }
+
+    async fn update(
+        &self,
+        resource: &ResourceContext,
+        physical_id: &str,
+        old: &Value,
+        new: &Value,
+    ) -> Result<Update, ServiceError> {
+        if differs(old, new, &["FilterName", "LogGroupName"]) {
+            return Ok(Update::Replace);
+        }
+        Ok(Update::InPlace(put_filter(&resource.context, physical_id, new).await?))
+    }
+
+    async fn delete(
+        &self,
+        resource: &ResourceContext,
+        physical_id: &str,
+        properties: &Value,
+    ) -> Result<(), ServiceError> {
+        let group = properties::text(properties, "LogGroupName").unwrap_or_default();
+        let input = json!({ "logGroupName": group, "filterName": physical_id });
+        unless_gone(resource.context.call("logs", "DeleteSubscriptionFilter", input).await)
     }
 }

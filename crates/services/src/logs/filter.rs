@@ -152,13 +152,18 @@ fn first_place(name: &str, start: u64, token: Option<&Token>) -> [u8; PLACE] {
 
 fn tell(stream: &str, found: &Found) -> Value {
     let (time, number) = read_place(&found.place);
-    let digest = Sha256::digest(stream.as_bytes());
-    let stream_number = u64::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 8])) % 10_000_000_000_000_000;
     json!({
         "logStreamName": stream,
         "timestamp": time,
         "message": found.event.message,
         "ingestionTime": found.event.ingested.millis(),
-        "eventId": format!("{time:020}{stream_number:016}{number:020}"),
+        "eventId": event_id(stream, time, number),
     })
+}
+
+/// The id of an event, by its stream and its place.
+pub(super) fn event_id(stream: &str, time: u64, number: u64) -> String {
+    let digest = Sha256::digest(stream.as_bytes());
+    let stream_number = u64::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 8])) % 10_000_000_000_000_000;
+    format!("{time:020}{stream_number:016}{number:020}")
 }

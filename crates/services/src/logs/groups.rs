@@ -1,7 +1,8 @@
 //! Log groups and their tags.
 
 use super::rows::{EVENTS, GROUPS, Group, GroupName, STREAMS, Stream, invalid, no_group};
-use super::{Logs, retention};
+use super::subscriptions::FILTERS;
+use super::{Logs, forward::QUEUE, retention};
 use crate::page;
 use crate::storage::{Fault, Outcome};
 use aloft_engine::{Context, ServiceError};
@@ -53,6 +54,8 @@ pub(super) async fn delete(_: &Logs, context: &Context, input: Delete) -> Outcom
         transaction.delete(GROUPS, name.key());
         transaction.delete_prefix(STREAMS, name.key())?;
         transaction.delete_prefix(EVENTS, name.key())?;
+        transaction.delete_prefix(FILTERS, name.key())?;
+        transaction.delete_prefix(QUEUE, name.key())?;
         retention::forget(transaction, &name)?;
         Ok(())
     };

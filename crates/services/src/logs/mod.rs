@@ -1,6 +1,6 @@
-//! CloudWatch Logs: groups, streams, events, and finding events by pattern.
+//! CloudWatch Logs: groups, streams, events, finding events by pattern, and subscribers that get them.
 //!
-//! Not here: subscription and metric filters, Insights, exports; those answer that they are not built. Encryption keys and
+//! Not here: metric filters, Insights, exports; those answer that they are not built. Encryption keys and
 //! classes are kept and returned. Keeps true: the events of a stream lie in the order of their time, so reading is a range
 //! scan; an event past its group's retention is never shown, and is dropped by a timer.
 
@@ -8,11 +8,13 @@ mod append;
 mod cloudformation;
 mod events;
 mod filter;
+mod forward;
 mod groups;
 mod pattern;
 mod retention;
 mod rows;
 mod streams;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -30,14 +32,17 @@ aloft_engine::operations! { Logs;
     DeleteLogGroup => groups::delete,
     DeleteLogStream => streams::delete,
     DeleteRetentionPolicy => retention::delete,
+    DeleteSubscriptionFilter => subscriptions::delete,
     DescribeLogGroups => groups::describe,
     DescribeLogStreams => streams::describe,
+    DescribeSubscriptionFilters => subscriptions::describe,
     FilterLogEvents => filter::filter,
     GetLogEvents => events::get,
     ListTagsForResource => groups::list_tags,
     ListTagsLogGroup => groups::list_tags_of_name,
     PutLogEvents => events::put,
     PutRetentionPolicy => retention::put,
+    PutSubscriptionFilter => subscriptions::put,
     TagLogGroup => groups::tag_name,
     TagResource => groups::tag,
     UntagLogGroup => groups::untag_name,
@@ -68,6 +73,10 @@ impl Service for Logs {
     }
 
     async fn timer(&self, context: &Context, timer: &Timer) -> Result<(), ServiceError> {
-        Ok(retention::expire(context, timer).await?)
+        match timer.name.split('/').next() {
+            Some("forward") => forward::send(context, timer).await?,
+            _ => retention::expire(context, timer).await?,
+        }
+        Ok(())
     }
 }

@@ -1,8 +1,15 @@
 //! Logs as their readers see them.
 
 use super::Logs;
-use crate::testing::{BEGINNING, Cloud};
+use crate::kinesis::Kinesis;
+use crate::testing::{BEGINNING, Cloud, Functions, matches};
+use aloft_base::Clock;
+use aloft_engine::{ResourceContext, Service, Update};
+use aloft_store::Store;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use std::io::Read;
 use std::sync::Arc;
 
 async fn cloud() -> Cloud {
@@ -210,6 +217,133 @@ async fn events_past_their_retention_are_gone() {
         }
         let changed = tokio::time::timeout(std::time::Duration::from_secs(10), changes.changed()).await;
         changed.expect("what has expired is dropped").expect("the store is open");
+    }
+    cloud.stop().await;
+}
+
+/// What a subscriber was sent, from base64 of zipped JSON.
+fn unzipped(data: &Value) -> Value {
+    let zipped = BASE64.decode(data.as_str().expect("data")).expect("base64");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(zipped.as_slice()).read_to_string(&mut text).expect("gzip");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn subscriber(name: &str, pattern: &str, arn: &str) -> Value {
+    json!({ "logGroupName": "g", "filterName": name, "filterPattern": pattern, "destinationArn": arn })
+}
+
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscribers_get_what_they_asked_for_even_after_a_restart() {
+    let (store, functions) = (Store::ephemeral().expect("a store"), Arc::<Functions>::default());
+    let services = || -> Vec<Arc<dyn Service>> { vec![Arc::new(Logs), functions.clone(), Arc::new(Kinesis)] };
+    let before = Cloud::start_on(store.clone(), Clock::fixed(BEGINNING), services()).await;
+    let group = |cloud: &str| json!({ "logGroupName": cloud });
+    check(&before, "CreateLogGroup", group("g"), json!({})).await;
+    check(&before, "CreateLogStream", json!({ "logGroupName": "g", "logStreamName": "s" }), json!({})).await;
+    before.check("kinesis", "CreateStream", json!({ "StreamName": "k", "ShardCount": 1 }), json!({})).await;
+    before.settled().await;
+    let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/k";
+    check(&before, "CreateLogGroup", group("/aws/lambda/f"), json!({})).await;
+    let mut own = subscriber("own", "", FUNCTION);
+    own["logGroupName"] = "/aws/lambda/f".into();
+    for (input, expected) in [
+        (
+            own,
+            json!(
+                "InvalidParameterException: The log group provided is reserved for the function logs of the destination function."
+            ),
+        ),
+        (subscriber("x", "[a, b]", FUNCTION), json!("InvalidParameterException: Space-delimited *")),
+        (subscriber("x", "", "f"), json!("InvalidParameterException: Invalid destinationArn")),
+        (
+            subscriber("x", "", "arn:aws:firehose:us-east-1:000000000000:deliverystream/d"),
+            json!("NotImplemented: *"),
+        ),
+        (
+            subscriber("x", "", "arn:aws:kinesis:us-east-1:000000000000:stream/none"),
+            json!("InvalidParameterException: Could not deliver test message *"),
+        ),
+        (subscriber("errors", "ERROR", FUNCTION), json!({})),
+        (subscriber("errors", "ERROR -tests", FUNCTION), json!({})),
+        (subscriber("all", "", stream), json!({})),
+        (subscriber("third", "", FUNCTION), json!("LimitExceededException: Resource limit exceeded.")),
+    ] {
+        check(&before, "PutSubscriptionFilter", input, expected).await;
+    }
+    let described = json!({ "subscriptionFilters": [{
+        "filterName": "errors", "logGroupName": "g", "filterPattern": "ERROR -tests", "destinationArn": FUNCTION,
+        "distribution": "ByLogStream", "creationTime": BEGINNING.millis(),
+    }] });
+    let errors = json!({ "logGroupName": "g", "filterNamePrefix": "e" });
+    check(&before, "DescribeSubscriptionFilters", errors, described).await;
+    // What was acknowledged before a stop is sent after it.
+    put(&before, "s", &[(1, "ERROR one"), (2, "fine"), (3, "ERROR of tests")]).await;
+    assert!(functions.taken().is_empty());
+    before.stop().await;
+    let after = Cloud::start_on(store, Clock::fixed(BEGINNING), services()).await;
+    put(&after, "s", &[(4, "ERROR two")]).await;
+    after.advance(1);
+    after.settled().await;
+    let taken = functions.taken();
+    let [(input, event)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert!(matches(&json!({ "FunctionName": FUNCTION, "InvocationType": "Event" }), input), "{input}");
+    let sent = unzipped(&event["awslogs"]["data"]);
+    let expected = json!({
+        "messageType": "DATA_MESSAGE", "owner": "000000000000", "logGroup": "g", "logStream": "s",
+        "subscriptionFilters": ["errors"],
+        "logEvents": [
+            { "id": "*", "timestamp": at(1), "message": "ERROR one" },
+            { "id": "*", "timestamp": at(4), "message": "ERROR two" },
+        ],
+    });
+    assert!(matches(&expected, &sent), "{sent:#}");
+    let shard =
+        json!({ "StreamName": "k", "ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON" });
+    let iterator = after.call("kinesis", "GetShardIterator", shard).await["ShardIterator"].clone();
+    let records = after.call("kinesis", "GetRecords", json!({ "ShardIterator": iterator })).await;
+    let sent = unzipped(&records["Records"][0]["Data"]);
+    assert_eq!(sent["logEvents"].as_array().map(Vec::len), Some(4), "{sent:#}");
+    // A filter that is gone sends nothing more.
+    let all = |name: &str| json!({ "logGroupName": "g", "filterName": name });
+    put(&after, "s", &[(1005, "ERROR three")]).await;
+    check(&after, "DeleteSubscriptionFilter", all("errors"), json!({})).await;
+    check(&after, "DeleteSubscriptionFilter", all("errors"), json!("ResourceNotFoundException: *")).await;
+    after.advance(1);
+    after.settled().await;
+    assert!(functions.taken().is_empty());
+    after.stop().await;
+}
+
+#[tokio::test]
+async fn stacks_make_change_and_delete_subscribers() {
+    let cloud = prepared(&[]).await;
+    let resource = ResourceContext {
+        context: cloud.context.clone(),
+        stack_name: "shop-dev".to_owned(),
+        stack_id: "arn:aws:cloudformation:us-east-1:000000000000:stack/shop-dev/1".to_owned(),
+        logical_id: "Watch".to_owned(),
+        tags: serde_json::Map::new(),
+        token: "ABCDEFGHIJKL".to_owned(),
+        resuming: false,
+    };
+    let kind =
+        super::cloudformation::RESOURCES.iter().find(|kind| kind.name == "AWS::Logs::SubscriptionFilter");
+    let handler = kind.expect("a type").handler;
+    let old = json!({ "LogGroupName": "g", "FilterPattern": "", "DestinationArn": FUNCTION });
+    let made = handler.create(&resource, &old).await.expect("a filter");
+    assert_eq!(made.physical_id, "shop-dev-Watch-ABCDEFGHIJKL");
+    let new = json!({ "LogGroupName": "g", "FilterPattern": "ERROR", "DestinationArn": FUNCTION });
+    handler.update(&resource, &made.physical_id, &old, &new).await.expect("an update");
+    let found =
+        json!({ "subscriptionFilters": [{ "filterName": made.physical_id, "filterPattern": "ERROR" }] });
+    check(&cloud, "DescribeSubscriptionFilters", json!({ "logGroupName": "g" }), found).await;
+    let moved = handler.update(&resource, &made.physical_id, &new, &json!({ "LogGroupName": "h" })).await;
+    assert_eq!(moved.expect("an update"), Update::Replace);
+    for _ in 0..2 {
+        handler.delete(&resource, &made.physical_id, &new).await.expect("gone");
     }
     cloud.stop().await;
 }

@@ -345,7 +345,7 @@ async fn every_kind_of_target_gets_its_input_and_failures_end_in_the_dead_letter
     let event = json!({ "source": "clock", "detail-type": "tick", "detail": { "n": 1 }, "resources": ["arn:aws:scheduler:us-east-1:000000000000:schedule/default/bus"], "time": "2026-11-23T04:06:00Z" });
     assert!(matches(&json!([[{}, event]]), &json!(taken)), "{taken:?}");
     let lost = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/lost";
-    let expected = json!({ "Messages": [{ "Body": "{\"account\":\"000000000000\",\"detail\":\"{}\"*", "MessageAttributes": {
+    let expected = json!({ "Messages": [{ "Body": "{\"version\":\"0\",\"id\":\"*", "MessageAttributes": {
         "SCHEDULE_ARN": { "StringValue": lost },
         "TARGET_ARN": { "StringValue": broken },
         "SCHEDULED_TIME": { "StringValue": "2026-11-23T04:06:00Z" },
