@@ -70,3 +70,9 @@ pub static SERVICES: &[fn() -> Arc<dyn Service>] = &[
 pub fn all() -> Vec<Arc<dyn Service>> {
     SERVICES.iter().map(|make| make()).collect()
 }
+
+/// Whether the local cloud makes resources of a CloudFormation type.
+pub fn makes(kind: &str) -> bool {
+    let kind = if kind.starts_with("Custom::") { "AWS::CloudFormation::CustomResource" } else { kind };
+    all().iter().flat_map(|service| service.resources()).any(|one| one.name == kind)
+}

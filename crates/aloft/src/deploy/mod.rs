@@ -5,6 +5,7 @@ mod custom_resources;
 pub mod history;
 mod remote;
 pub mod stack;
+mod unbuilt;
 pub mod upload;
 
 use crate::failure::{Mistakes, warn};
@@ -81,6 +82,7 @@ pub static PACKAGE: &[Step<Deployment>] = steps![Deployment;
 
 /// What `deploy` does with a package.
 pub static DEPLOY: &[Step<Deployment>] = steps![Deployment;
+    "before:aws:deploy:deploy:createStack" => unbuilt::refuse,
     "aws:deploy:deploy:createStack" => stack::create,
     "aws:deploy:deploy:checkForChanges" => upload::check_for_changes,
     "before:aws:deploy:deploy:uploadArtifacts" => crate::sdks::provide,

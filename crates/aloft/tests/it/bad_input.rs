@@ -222,3 +222,42 @@ fn options_that_are_not_there() {
         assert!(finished.all().contains(expected), "{finished}");
     }
 }
+
+#[test]
+fn resources_that_the_local_cloud_has_not_built() {
+    let (home, project) = (
+        TempCloud::stopped(CloudOptions::default()),
+        shop(
+            "functions:
+  hello:
+    handler: handler.hello
+    events:
+      - iot: { sql: SELECT * FROM 'doors' }
+resources:
+  Conditions:
+    Live: !Equals [dev, live]
+  Resources:
+    Pool:
+      Type: AWS::Cognito::UserPool
+    Search:
+      Type: AWS::OpenSearchService::Domain
+      Condition: Live
+",
+        ),
+    );
+    let finished = home.aloft(project.path(), &["deploy", "--local"]).failure();
+    let expected = r"
+Error:
+error[RESOURCE_NOT_BUILT]: the local cloud has not built AWS::IoT::TopicRule, which `HelloIotTopicRule1` is
+  --> serverless.yml:9:9
+   |
+ 9 |       - iot: { sql: SELECT * FROM 'doors' }
+   |         ^^^
+error[RESOURCE_NOT_BUILT]: the local cloud has not built AWS::Cognito::UserPool, which `Pool` is
+  --> serverless.yml:14:5
+   |
+14 |     Pool:
+   |     ^^^^";
+    assert!(finished.stdout.contains(expected.trim()), "{}", finished.stdout);
+    assert!(finished.stdout.contains("`Condition` that is false there"), "{}", finished.stdout);
+}

@@ -25,6 +25,7 @@ mod order_worker;
 mod original;
 mod plan;
 mod rollback;
+mod schedules;
 mod sdks;
 mod word_count;
 

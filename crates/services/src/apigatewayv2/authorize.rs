@@ -3,8 +3,9 @@
 use super::live::{Authorization, Authorizer, Route, Stage};
 use super::{ApiGatewayV2, event, serve};
 use crate::gateway::authorization::{self, Cache};
+use crate::gateway::jwt::{Refusal, Rules};
 use crate::gateway::signature::{self, Signer};
-use crate::gateway::{Place, Request, function};
+use crate::gateway::{Place, Request, function, response};
 use aloft_engine::{Context, HttpRequest, HttpResponse};
 use aloft_lang::policy::Decision;
 use http::StatusCode;
@@ -43,6 +44,11 @@ pub(super) async fn check(
         Authorization::None => Ok(None),
         Authorization::Iam => Ok(signer.map(|signer| iam(&signer, second_format))),
         Authorization::Broken => Err(serve::internal_error()),
+        Authorization::Token(authorizer, scopes) => {
+            token(service, context, at, request, (authorizer, scopes))
+                .await
+                .map(|caller| Some(if second_format { json!({ "jwt": caller }) } else { caller }))
+        }
         Authorization::Function(authorizer) => {
             let answer = ask(service, context, at, request, authorizer).await?;
             if answer.decide(&route_arn(at, request)) != Decision::Allow {
@@ -57,6 +63,42 @@ pub(super) async fn check(
                 }
                 flat.into()
             }))
+        }
+    }
+}
+
+/// The claims of the caller's token, and its scopes where the route asks for some.
+async fn token(
+    service: &ApiGatewayV2,
+    context: &Context,
+    (place, stage, route): (&Place, &Stage, &Route),
+    request: &Request,
+    (authorizer, scopes): (&Authorizer, &[String]),
+) -> Result<Value, HttpResponse> {
+    let refuse = |status, text: &str, challenge: &str| {
+        let mut answer = serve::message(status, text);
+        response::set(&mut answer, "www-authenticate", challenge);
+        answer
+    };
+    let source = authorizer.identity.first().map_or("", String::as_str);
+    let Some(given) = identity(source, request, place, stage, route) else {
+        return Err(refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Bearer"));
+    };
+    let Some((issuer, audience)) = &authorizer.issuer else { return Err(serve::internal_error()) };
+    let wanted = scopes.join(" ");
+    match service.issuers.check(&Rules { issuer, audience, scopes }, &given, context.now()).await {
+        Ok(good) => {
+            let scopes = if scopes.is_empty() { Value::Null } else { good.scopes.into() };
+            Ok(json!({ "claims": good.claims, "scopes": scopes }))
+        }
+        Err(Refusal::Invalid(reason)) => {
+            let challenge =
+                format!("Bearer scope=\"{wanted}\" error=\"invalid_token\" error_description=\"{reason}\"");
+            Err(refuse(StatusCode::UNAUTHORIZED, "Unauthorized", &challenge))
+        }
+        Err(Refusal::Scope) => {
+            let challenge = format!("Bearer scope=\"{wanted}\" error=\"insufficient_scope\"");
+            Err(refuse(StatusCode::FORBIDDEN, "Forbidden", &challenge))
         }
     }
 }

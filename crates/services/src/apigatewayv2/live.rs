@@ -51,14 +51,18 @@ pub(super) enum Authorization {
     Iam,
     /// Whoever the function lets in.
     Function(Arc<Authorizer>),
+    /// Whoever has a token of an issuer, with one of these scopes when there are any.
+    Token(Arc<Authorizer>, Vec<String>),
     /// Nobody: its authorizer is gone.
     Broken,
 }
 
-/// A function that decides.
+/// A function that decides, or an issuer of tokens.
 pub(super) struct Authorizer {
     pub id: String,
     pub uri: String,
+    /// Whose tokens, and for whom they must be; nothing when a function decides.
+    pub issuer: Option<(String, Vec<String>)>,
     pub identity: Vec<String>,
     /// Payload format 2.0, and not 1.0.
     pub second_format: bool,
@@ -141,6 +145,9 @@ impl Table {
                 "NONE" | "" => Authorization::None,
                 "AWS_IAM" => Authorization::Iam,
                 _ => match authorizers.get(text(document, "AuthorizerId")) {
+                    Some(authorizer) if authorizer.issuer.is_some() => {
+                        Authorization::Token(authorizer.clone(), list(document, "AuthorizationScopes"))
+                    }
                     Some(authorizer) => Authorization::Function(authorizer.clone()),
                     None => Authorization::Broken,
                 },
@@ -181,6 +188,11 @@ impl Authorizer {
         Self {
             id: text(document, "AuthorizerId").to_owned(),
             uri: text(document, "AuthorizerUri").to_owned(),
+            issuer: document
+                .get("JwtConfiguration")
+                .and_then(Value::as_object)
+                .filter(|_| text(document, "AuthorizerType") == "JWT")
+                .map(|settings| (text(settings, "Issuer").to_owned(), list(settings, "Audience"))),
             identity: list(document, "IdentitySource"),
             second_format,
             simple_responses: second_format && truth(document, "EnableSimpleResponses"),

@@ -22,6 +22,7 @@ mod tags;
 mod tests;
 
 use crate::gateway::authorization::Cache;
+use crate::gateway::jwt::Issuers;
 use crate::gateway::{Directory, Documents, address};
 use crate::outward::Outward;
 use aloft_engine::{
@@ -36,13 +37,19 @@ static DOCUMENTS: Documents =
 pub struct ApiGatewayV2 {
     apis: Directory<live::Api>,
     authorizations: Cache,
+    issuers: Issuers,
     outward: Outward,
 }
 
 impl Default for ApiGatewayV2 {
     fn default() -> Self {
         let apis = Directory::new(&DOCUMENTS);
-        Self { apis, authorizations: Cache::default(), outward: Outward::default() }
+        Self {
+            apis,
+            authorizations: Cache::default(),
+            issuers: Issuers::default(),
+            outward: Outward::default(),
+        }
     }
 }
 

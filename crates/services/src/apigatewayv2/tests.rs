@@ -1,5 +1,7 @@
 //! HTTP APIs as their clients and their functions see them.
 
+mod tokens;
+
 use super::{ApiGatewayV2, cloudformation};
 use crate::gateway::testing::{Does, Gateway, arn};
 use aloft_engine::{ResourceHandler, Update};

@@ -8,6 +8,7 @@ pub(crate) mod authorization;
 pub(crate) mod directory;
 pub(crate) mod documents;
 pub(crate) mod function;
+pub(crate) mod jwt;
 pub(crate) mod pattern;
 pub(crate) mod proxy;
 pub(crate) mod request;
