@@ -108,10 +108,11 @@ impl<'a> Token<'a> {
             (Some(exp), ..) if exp > now => {}
             _ => return Err(Refusal::Invalid("the token has expired")),
         }
-        if time("nbf").is_some_and(|from| !(from <= now)) {
+        let is_later = |at: f64| at > now || at.is_nan();
+        if time("nbf").is_some_and(is_later) {
             return Err(Refusal::Invalid("the token is not valid yet"));
         }
-        if time("iat").is_some_and(|issued| !(issued <= now)) {
+        if time("iat").is_some_and(is_later) {
             return Err(Refusal::Invalid("the token was issued in the future"));
         }
         Ok(())

@@ -108,7 +108,7 @@ impl Issuer {
 async fn tokens_of_the_issuer_open_routes_and_others_do_not() {
     let (gateway, issuer) = (gateway().await, Issuer::start().await);
     let api = api(&gateway, json!({})).await;
-    gateway.function("f", Does::Give(json!("hi")));
+    gateway.function("f", Does::Give(json!({ "statusCode": 200, "body": "hi" })));
     let settings = |issuer: &str| {
         json!({
             "ApiId": api, "Name": "a", "AuthorizerType": "JWT", "IdentitySource": ["$request.header.Authorization"],
