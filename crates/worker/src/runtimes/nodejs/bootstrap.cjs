@@ -9,11 +9,11 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const env = process.env;
-const taskRoot = env.LAMBDA_TASK_ROOT;
-// Set for `invoke local`: the function's output is shown to a person, who needs no timestamps.
-const plain = env.ALOFT_PLAIN_LOGS === '1';
-delete env.ALOFT_PLAIN_LOGS;
 
+let taskRoot;
+// Set for `invoke local`: the function's output is shown to a person, who needs no timestamps.
+let plain;
+let api;
 let requestId;
 let current = null;
 
@@ -98,8 +98,6 @@ class RuntimeApi {
   }
 }
 
-const api = new RuntimeApi(env.AWS_LAMBDA_RUNTIME_API);
-
 // --- Logs ------------------------------------------------------------------------------------------------------
 
 let wait;
@@ -123,7 +121,7 @@ function logAs(level, ...values) {
   writeLog(`${new Date().toISOString()}\t${requestId}\t${level}\t${format(...values)}`);
 }
 
-if (!plain) {
+function logByConsole() {
   const levels = { trace: 'TRACE', debug: 'DEBUG', log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR' };
   for (const [method, level] of Object.entries(levels)) {
     console[method] = (...values) => logAs(level, ...values);
@@ -201,11 +199,6 @@ async function die(title, error, code) {
   process.exit(code);
 }
 
-process.on('uncaughtException', (error) => die('Uncaught Exception', error, 129));
-process.on('unhandledRejection', (reason) => {
-  die('Unhandled Promise Rejection', new RuntimeError('UnhandledPromiseRejection', String(reason), reason), 128);
-});
-
 // --- Response streaming ------------------------------------------------------------------------------------------
 
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
@@ -251,7 +244,7 @@ function responseStream(invocation) {
   return stream;
 }
 
-globalThis.awslambda = {
+const awslambda = {
   streamifyResponse(handler, options) {
     handler[STREAMING] = options ?? {};
     return handler;
@@ -425,13 +418,13 @@ function fail(invocation, error) {
 }
 
 // With nothing left to wait for, what a callback left behind is the answer; without one the answer is null.
-process.on('beforeExit', () => {
+function answerLeftOver() {
   const invocation = current;
   if (invocation === null || invocation.finished) return;
   if (invocation.settle) invocation.settle();
   else if (invocation.stream) invocation.stream.end();
   else succeed(invocation, null);
-});
+}
 
 let handler;
 
@@ -485,10 +478,27 @@ function invoke({ status, headers, body }) {
   }
 }
 
-loadHandler(env._HANDLER).then(
-  (loaded) => {
-    handler = loaded;
-    next();
-  },
-  (error) => die('Uncaught Exception', error, 1),
-);
+/** Becomes the function that the environment tells of. Nothing above depends on it, so that a process that waits has it loaded. */
+function begin() {
+  taskRoot = env.LAMBDA_TASK_ROOT;
+  plain = env.ALOFT_PLAIN_LOGS === '1';
+  delete env.ALOFT_PLAIN_LOGS;
+  if (!plain) logByConsole();
+  globalThis.awslambda = awslambda;
+  process.on('uncaughtException', (error) => die('Uncaught Exception', error, 129));
+  process.on('unhandledRejection', (reason) => {
+    die('Unhandled Promise Rejection', new RuntimeError('UnhandledPromiseRejection', String(reason), reason), 128);
+  });
+  process.on('beforeExit', answerLeftOver);
+  api = new RuntimeApi(env.AWS_LAMBDA_RUNTIME_API);
+  loadHandler(env._HANDLER).then(
+    (loaded) => {
+      handler = loaded;
+      next();
+    },
+    (error) => die('Uncaught Exception', error, 1),
+  );
+}
+
+module.exports = begin;
+if (require.main === module) begin();

@@ -1,10 +1,11 @@
 'use strict';
 // Node.js before it knows its function: connects, waits to be told its environment, and becomes the bootstrap.
 //
-// What it loads meanwhile is Node's own and most functions'. No code of a function runs here.
+// What it loads meanwhile is Node's own and the bootstrap, which begins only then. No code of a function runs here.
 
 const net = require('node:net');
 const path = require('node:path');
+const begin = require('./bootstrap.cjs');
 for (const name of ['buffer', 'crypto', 'events', 'fs', 'http', 'https', 'module', 'stream', 'url', 'util', 'zlib']) require(`node:${name}`);
 
 const [host, port] = process.env.ALOFT_WAIT.split(':');
@@ -12,7 +13,7 @@ const told = [];
 const socket = net.connect({ host, port: Number(port) });
 socket.on('error', () => process.exit(1));
 socket.on('data', (data) => told.push(data));
-socket.on('close', () => {
+socket.on('end', () => {
   const environment = JSON.parse(Buffer.concat(told).toString('utf8'));
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, environment);
@@ -21,5 +22,5 @@ socket.on('close', () => {
   // The path that is told by NODE_PATH.
   require('node:module')._initPaths();
   process.argv[1] = path.join(__dirname, 'bootstrap.cjs');
-  require('./bootstrap.cjs');
+  begin();
 });
