@@ -15,7 +15,9 @@ pub fn check() -> Result<()> {
     let allowed = allowed(&list).context("deny.toml has no list `allow`")?;
     let version = shell::read(shell::command("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    let arguments = ["metadata", "--locked", "--format-version", "1", "--filter-platform", host];
+    // What only a feature builds in counts, too.
+    let arguments =
+        ["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", host];
     let metadata: Value = serde_json::from_str(&shell::read(&mut shell::cargo(&arguments))?)?;
     let mut wrong = Vec::new();
     for package in metadata["packages"].as_array().context("no packages")? {

@@ -29,7 +29,7 @@ const CHORES: &[Chore] = &[
     ("parity", "compare compiled templates with the original's, by feature [filter]", parity::run),
     ("setup", "install what the tests need", |_| setup::run()),
     ("simulate", "print what keeping environments costs by several policies [seed]", simulate::run),
-    ("test", "run all checks and tests", |_| test::run()),
+    ("test", "run all checks and tests; those of the feature `onnx` and no others with --onnx", test::run),
     ("tidy", "check what the compiler does not", |_| tidy::run()),
 ];
 

@@ -3,7 +3,7 @@
 //! Ends with the line `N passed, N failed`, which tests and checks are counted in.
 
 use crate::{licences, setup, shell, tidy};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,17 +16,23 @@ struct Count {
     failed: u64,
 }
 
-/// Runs all checks and tests. One that fails does not keep the next from running.
-pub fn run() -> Result<()> {
+/// What the feature `onnx` changes: a package, its features, and which of its tests.
+const WITH_ONNX: [(&str, &str, &[&str]); 3] = [
+    ("aloft-faces", "onnx,portraits", &["--lib"]),
+    ("aloft-services", "onnx", &["--lib", "rekognition"]),
+    ("aloft", "onnx", &["--test", "it", "face_networks"]),
+];
+
+/// Runs all checks and tests, or with `--onnx` those of that feature, which takes minutes to build and is off by default. One
+/// that fails does not keep the next from running.
+pub fn run(words: &[String]) -> Result<()> {
     let started = Instant::now();
     let mut count = Count::default();
-    count.check("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])));
-    count.check("tidy", tidy::run);
-    count.check("licences", licences::check);
-    count.check("setup", setup::run);
-    count.tests()?;
-    let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
-    count.check("clippy", || shell::run(&mut shell::cargo(&clippy)));
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => count.everything()?,
+        ["--onnx"] => count.onnx()?,
+        _ => bail!("usage: cargo xtask test [--onnx]"),
+    }
     println!("\nin {} s", started.elapsed().as_secs());
     println!("{} passed, {} failed", count.passed, count.failed);
     ensure!(count.failed == 0, "{} failed", count.failed);
@@ -34,6 +40,31 @@ pub fn run() -> Result<()> {
 }
 
 impl Count {
+    fn everything(&mut self) -> Result<()> {
+        self.check("format", || shell::run(&mut shell::cargo(&["fmt", "--all", "--check"])));
+        self.check("tidy", tidy::run);
+        self.check("licences", licences::check);
+        self.check("setup", setup::run);
+        self.tests()?;
+        let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+        self.check("clippy", || shell::run(&mut shell::cargo(&clippy)));
+        Ok(())
+    }
+
+    fn onnx(&mut self) -> Result<()> {
+        for (package, features, tests) in WITH_ONNX {
+            println!("== {package} with {features}");
+            let before = self.failed;
+            let chosen = ["test", "--package", package, "--features", features];
+            let is_good = self.watch(&mut shell::cargo(&[&chosen[..], tests].concat()))?;
+            self.failed += u64::from(!is_good && self.failed == before);
+            let clippy = ["clippy", "--package", package, "--features", features, "--all-targets", "--quiet"];
+            let clippy = [&clippy[..], &["--", "-D", "warnings"]].concat();
+            self.check("clippy", || shell::run(&mut shell::cargo(&clippy)));
+        }
+        Ok(())
+    }
+
     fn check(&mut self, name: &str, run: impl FnOnce() -> Result<()>) {
         println!("== {name}");
         match run() {

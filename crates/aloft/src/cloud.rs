@@ -44,6 +44,16 @@ pub fn runtimes() -> PathBuf {
     set.unwrap_or_else(|| home().join("runtimes"))
 }
 
+/// What names the networks that find faces and tell them apart: an option, else a variable.
+pub const FACE_NETWORKS: [(&str, &str); 2] =
+    [("--face-detector", "ALOFT_FACE_DETECTOR"), ("--face-embedder", "ALOFT_FACE_EMBEDDER")];
+
+/// The file that a variable names, from the root on: a cloud in the background has another working directory.
+pub fn named_file(variable: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+    std::path::absolute(named).ok()
+}
+
 fn record_path() -> PathBuf {
     home().join("cloud.json")
 }
@@ -150,6 +160,7 @@ pub async fn start_detached(arguments: &[String]) -> anyhow::Result<Running> {
         .args(["cloud", "start"])
         .args(arguments)
         .env("ALOFT_DETACHED", "1")
+        .envs(FACE_NETWORKS.iter().filter_map(|(_, variable)| Some((variable, named_file(variable)?))))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

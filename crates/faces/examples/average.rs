@@ -29,7 +29,7 @@ fn describe(people: std::ops::Range<u64>) -> Vec<Vec<Vec<f32>>> {
         small
             .filter_map(|(view, quality)| {
                 let image = Image::decode(&portrait(person, &view).to_jpeg(quality)).ok()?;
-                engine.detect(&image).first().map(|face| engine.describe(&image, face))
+                engine.detect(&image).ok()?.first().map(|face| engine.describe(&image, face))
             })
             .collect()
     };

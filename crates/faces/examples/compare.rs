@@ -1,20 +1,20 @@
-//! What the built-in engine sees: `cargo run --release -p aloft-faces --example compare -- <picture>...` lists the faces of
+//! What an engine sees (the built-in one, or networks as `engine/mod.rs` says): `cargo run --release -p aloft-faces --example compare -- <picture>...` lists the faces of
 //! each picture and how alike the largest ones are.
 
-use aloft_faces::{Classic, Engine, Image};
+mod engine;
 
-fn main() -> std::io::Result<()> {
-    let engine = Classic::default();
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let engine = engine::chosen()?;
     let mut embeddings = Vec::new();
     for path in std::env::args().skip(1) {
-        let image = match Image::decode(&std::fs::read(&path)?) {
+        let image = match engine.read(&std::fs::read(&path)?) {
             Ok(image) => image,
             Err(error) => {
                 println!("{path}: {error}");
                 continue;
             }
         };
-        let faces = engine.detect(&image);
+        let faces = engine.detect(&image)?;
         println!("{path}: {} faces", faces.len());
         for face in &faces {
             let (place, eyes) = (face.bounding_box, face.landmarks);
@@ -33,7 +33,9 @@ fn main() -> std::io::Result<()> {
                 face.quality.sharpness
             );
         }
-        embeddings.extend(faces.first().map(|face| engine.embed(&image, face)));
+        if let Some(face) = faces.first() {
+            embeddings.push(engine.embed(&image, face)?);
+        }
     }
     for one in &embeddings {
         let row: Vec<String> = embeddings

@@ -1,12 +1,14 @@
-//! How good the built-in engine is: `cargo run --release -p aloft-faces --features portraits --example measure`, optionally
+//! How good an engine is (the built-in one, or networks as `engine/mod.rs` says): `cargo run --release -p aloft-faces --features portraits --example measure`, optionally
 //! followed by how many people and the number of the first. Prints the tables of `docs/rekognition.md`.
 //!
 //! Three sets of people that share nobody: the average face was made of the numbers from 0, the threshold was chosen by those
 //! from 2000 (the cosine at which as large a share of one kind of pairs is judged wrongly as of the other), and what is told of
 //! the engine was measured with those from 3000.
 
+mod engine;
+
+use aloft_faces::Embedding;
 use aloft_faces::portraits::{CONDITIONS, Scenery, portrait, reference, scenery};
-use aloft_faces::{Classic, Embedding, Engine, Image};
 
 /// The first of the people that figures are told of.
 const FIRST: u64 = 3000;
@@ -17,10 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: u64 = std::env::args().nth(1).map_or(Ok(50), |word| word.parse())?;
     let first: u64 = std::env::args().nth(2).map_or(Ok(FIRST), |word| word.parse())?;
     let people: Vec<u64> = (first..first + count).collect();
-    let engine = Classic::default();
+    let engine = engine::chosen()?;
     let embed = |file: Vec<u8>| -> Option<Embedding> {
-        let image = Image::decode(&file).ok()?;
-        engine.detect(&image).first().map(|face| engine.embed(&image, face))
+        let image = engine.read(&file).ok()?;
+        engine.detect(&image).ok()?.first().and_then(|face| engine.embed(&image, face).ok())
     };
     let references: Vec<Option<Embedding>> =
         people.iter().map(|person| embed(reference(*person).to_jpeg(90))).collect();
@@ -57,9 +59,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let empty: Vec<usize> = Scenery::ALL
         .iter()
-        .flat_map(|kind| (0..20).map(move |seed| scenery(*kind, seed, 640, 480).to_image()))
-        .map(|image| engine.detect(&image).len())
-        .collect();
+        .flat_map(|kind| (0..20).map(move |seed| scenery(*kind, seed, 640, 480).to_png()))
+        .map(|file| Ok(engine.detect(&engine.read(&file)?)?.len()))
+        .collect::<Result<_, Box<dyn std::error::Error>>>()?;
     println!("{} pictures without a face: {} faces found", empty.len(), empty.iter().sum::<usize>());
     Ok(())
 }

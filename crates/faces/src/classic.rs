@@ -4,7 +4,8 @@ use crate::cascade::{Cascade, Search};
 use crate::eyes::{self, Eyes, SIDE};
 use crate::windows::{self, Group};
 use crate::{
-    BoundingBox, Embedding, Engine, Face, Gray, Image, Landmarks, Point, Pose, Quality, align, descriptor,
+    BoundingBox, Embedding, Engine, EngineError, Face, Gray, Image, Landmarks, Point, Pose, align,
+    descriptor, quality,
 };
 
 /// Faces are looked for in a copy with this longest side, in pixels.
@@ -14,8 +15,6 @@ const LEAST_WINDOWS: usize = 3;
 /// The cosine at which two faces have similarity 80: where the example `measure` finds as many pairs judged wrongly on both
 /// sides, with people that nothing else is measured with (`docs/rekognition.md`).
 const SAME: f32 = 0.66;
-/// How quickly similarity falls below that.
-const FALL: f32 = 0.08;
 
 /// Classic computer vision; deterministic, without model files.
 pub struct Classic {
@@ -43,11 +42,11 @@ fn pair(bytes: &[u8]) -> (f32, f32) {
 }
 
 impl Engine for Classic {
-    fn version(&self) -> &'static str {
+    fn version(&self) -> &str {
         "1.0"
     }
 
-    fn detect(&self, image: &Image) -> Vec<Face> {
+    fn detect(&self, image: &Image) -> Result<Vec<Face>, EngineError> {
         let gray = image.gray();
         let longest = gray.width.max(gray.height);
         let scale = (longest as f32 / SEARCH_SIDE as f32).max(1.0);
@@ -58,24 +57,18 @@ impl Engine for Classic {
         groups.retain(|group| group.count >= LEAST_WINDOWS);
         let mut groups = windows::apart(groups);
         groups.sort_by(|one, other| other.size.total_cmp(&one.size));
-        groups.iter().filter_map(|group| self.face(gray, group, scale)).collect()
+        Ok(groups.iter().filter_map(|group| self.face(gray, group, scale)).collect())
     }
 
-    fn embed(&self, image: &Image, face: &Face) -> Embedding {
+    fn embed(&self, image: &Image, face: &Face) -> Result<Embedding, EngineError> {
         let description = self.describe(image, face);
         let special =
             description.iter().zip(&self.average).map(|(value, (mean, weight))| (value - mean) * weight);
-        Embedding::new(&special.collect::<Vec<_>>())
+        Ok(Embedding::new(&special.collect::<Vec<_>>()))
     }
 
     fn similarity(&self, one: &Embedding, other: &Embedding) -> f32 {
-        let cosine = one.cosine(other).clamp(-1.0, 1.0);
-        let similarity = if cosine >= SAME {
-            80.0 + 20.0 * (1.0 - ((1.0 - cosine) / (1.0 - SAME)).powi(2))
-        } else {
-            80.0 * (-(SAME - cosine) / FALL).exp()
-        };
-        similarity.clamp(0.0, 100.0)
+        one.similarity(other, SAME)
     }
 }
 
@@ -132,7 +125,7 @@ impl Classic {
             yaw: ((middle.0 / SIDE as f32 - 0.5) * 180.0).clamp(-45.0, 45.0),
             pitch: ((0.39 - middle.1 / SIDE as f32) * 120.0).clamp(-30.0, 30.0),
         };
-        Some(Face { bounding_box, landmarks, confidence, quality: quality(&close), pose })
+        Some(Face { bounding_box, landmarks, confidence, quality: quality::of(&close), pose })
     }
 }
 
@@ -140,17 +133,4 @@ impl Classic {
 fn confidence(group: &Group, eyes: &Eyes) -> f32 {
     let evidence = group.count as f32 * 0.35 + group.margin * 0.02 + eyes.seen as f32 * 2.0 - 2.4;
     (100.0 / (1.0 + (-evidence).exp())).min(99.99)
-}
-
-fn quality(close: &Gray) -> Quality {
-    let mean = close.data.iter().map(|value| f32::from(*value)).sum::<f32>() / close.data.len() as f32;
-    let mut edges = 0.0;
-    for y in 1..SIDE as isize - 1 {
-        for x in 1..SIDE as isize - 1 {
-            let at = |across: isize, down: isize| f32::from(close.at(x + across, y + down));
-            edges += (4.0 * at(0, 0) - at(-1, 0) - at(1, 0) - at(0, -1) - at(0, 1)).abs();
-        }
-    }
-    let edges = edges / (SIDE * SIDE) as f32;
-    Quality { brightness: mean / 255.0 * 100.0, sharpness: (100.0 * (1.0 - (-edges / 6.0).exp())).min(100.0) }
 }

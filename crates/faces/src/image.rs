@@ -37,24 +37,41 @@ pub enum ImageError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     gray: Gray,
+    /// Red, green and blue, when they were asked for.
+    colours: Option<Box<[Gray; 3]>>,
     orientation: u8,
 }
 
 impl Image {
-    /// Reads a PNG or JPEG file and turns it upright by its EXIF orientation.
+    /// Reads a PNG or JPEG file and turns it upright by its EXIF orientation. Only brightness is kept.
     pub fn decode(file: &[u8]) -> Result<Self, ImageError> {
-        let (gray, orientation) = match file {
-            [0x89, b'P', b'N', b'G', ..] => png(file)?,
-            [0xff, 0xd8, ..] => jpeg(file)?,
+        Self::read(file, false)
+    }
+
+    /// As [`Image::decode`], and keeps the colours, too, which takes four times the memory.
+    pub fn decode_in_colour(file: &[u8]) -> Result<Self, ImageError> {
+        Self::read(file, true)
+    }
+
+    fn read(file: &[u8], in_colour: bool) -> Result<Self, ImageError> {
+        let (pixels, orientation) = match file {
+            [0x89, b'P', b'N', b'G', ..] => png(file, in_colour)?,
+            [0xff, 0xd8, ..] => jpeg(file, in_colour)?,
             _ => return Err(ImageError::Format("unknown beginning".to_owned())),
         };
-        let gray = bounded(gray);
-        Ok(Self { gray: orientation::upright(gray, orientation), orientation })
+        let Pixels { width, height, gray, colours } = pixels;
+        let plane = |data| orientation::upright(bounded(Gray { width, height, data }), orientation);
+        Ok(Self { gray: plane(gray), colours: colours.map(|it| Box::new(it.map(plane))), orientation })
     }
 
     /// Of brightness values, already upright.
     pub fn from_gray(gray: Gray) -> Self {
-        Self { gray: bounded(gray), orientation: 1 }
+        Self { gray: bounded(gray), colours: None, orientation: 1 }
+    }
+
+    /// Red, green and blue; the brightness thrice when colours were not kept.
+    pub fn colours(&self) -> [&Gray; 3] {
+        self.colours.as_ref().map_or([&self.gray; 3], |colours| colours.each_ref())
     }
 
     /// The brightness of its pixels.
@@ -96,7 +113,55 @@ fn damaged(error: impl std::fmt::Display) -> ImageError {
     ImageError::Format(error.to_string())
 }
 
-fn jpeg(file: &[u8]) -> Result<(Gray, u8), ImageError> {
+/// What a file holds, as it is read.
+struct Pixels {
+    width: usize,
+    height: usize,
+    gray: Vec<u8>,
+    colours: Option<[Vec<u8>; 3]>,
+}
+
+impl Pixels {
+    fn new(width: usize, height: usize, in_colour: bool) -> Self {
+        let plane = || Vec::with_capacity(width * height);
+        Self { width, height, gray: plane(), colours: in_colour.then(|| [plane(), plane(), plane()]) }
+    }
+
+    /// Adds pixels of gray, gray and alpha, RGB, or RGBA; what is transparent is laid on white.
+    fn add(&mut self, pixels: &[u8], channels: usize) {
+        let over = |value: u8, alpha: u8| {
+            ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
+        };
+        let pixels = pixels.chunks_exact(channels);
+        self.gray.extend(pixels.clone().map(|pixel| match *pixel {
+            [gray] => gray,
+            [gray, alpha] => over(gray, alpha),
+            [red, green, blue] => luma(red, green, blue),
+            [red, green, blue, alpha] => over(luma(red, green, blue), alpha),
+            _ => 0,
+        }));
+        for (number, colour) in self.colours.iter_mut().flatten().enumerate() {
+            colour.extend(pixels.clone().map(|pixel| match *pixel {
+                [gray] => gray,
+                [gray, alpha] => over(gray, alpha),
+                [_, _, _] => pixel[number],
+                [_, _, _, alpha] => over(pixel[number], alpha),
+                _ => 0,
+            }));
+        }
+    }
+
+    /// When every pixel is there.
+    fn complete(self) -> Result<Self, ImageError> {
+        if self.gray.len() == self.width * self.height {
+            Ok(self)
+        } else {
+            Err(damaged("pixels are missing"))
+        }
+    }
+}
+
+fn jpeg(file: &[u8], in_colour: bool) -> Result<(Pixels, u8), ImageError> {
     // Sizes are judged below, by the head of the file, before there is memory for pixels.
     let options = DecoderOptions::default()
         .set_max_width(usize::from(u16::MAX))
@@ -107,18 +172,14 @@ fn jpeg(file: &[u8]) -> Result<(Gray, u8), ImageError> {
     let (width, height) = decoder.dimensions().ok_or_else(|| damaged("no dimensions"))?;
     check_size(width, height)?;
     let orientation = decoder.exif().map_or(1, |exif| orientation::of(exif));
-    let pixels = decoder.decode().map_err(damaged)?;
-    let data: Vec<u8> = match decoder.output_colorspace() {
-        Some(ColorSpace::Luma) => pixels,
-        _ => pixels.chunks_exact(3).map(|pixel| luma(pixel[0], pixel[1], pixel[2])).collect(),
-    };
-    if data.len() != width * height {
-        return Err(damaged("pixels are missing"));
-    }
-    Ok((Gray { width, height, data }, orientation))
+    let decoded = decoder.decode().map_err(damaged)?;
+    let channels = if decoder.output_colorspace() == Some(ColorSpace::Luma) { 1 } else { 3 };
+    let mut pixels = Pixels::new(width, height, in_colour);
+    pixels.add(&decoded, channels);
+    Ok((pixels.complete()?, orientation))
 }
 
-fn png(file: &[u8]) -> Result<(Gray, u8), ImageError> {
+fn png(file: &[u8], in_colour: bool) -> Result<(Pixels, u8), ImageError> {
     let limits = png::Limits { bytes: 64 * 1024 * 1024 };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -126,37 +187,19 @@ fn png(file: &[u8]) -> Result<(Gray, u8), ImageError> {
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
     check_size(width, height)?;
     let orientation = reader.info().exif_metadata.as_ref().map_or(1, |exif| orientation::of(exif));
+    let mut pixels = Pixels::new(width, height, in_colour);
     if reader.info().interlaced {
         let size = reader.output_buffer_size().ok_or_else(|| damaged("too large"))?;
-        let mut pixels = vec![0; size];
-        let frame = reader.next_frame(&mut pixels).map_err(damaged)?;
-        let mut data = Vec::with_capacity(width * height);
-        for line in pixels.chunks_exact(frame.line_size).take(height) {
-            shades(line, frame.color_type.samples(), &mut data);
+        let mut decoded = vec![0; size];
+        let frame = reader.next_frame(&mut decoded).map_err(damaged)?;
+        for line in decoded.chunks_exact(frame.line_size).take(height) {
+            pixels.add(line, frame.color_type.samples());
         }
-        return Ok((Gray { width, height, data }, orientation));
+        return Ok((pixels.complete()?, orientation));
     }
     let channels = reader.output_color_type().0.samples();
-    let mut data = Vec::with_capacity(width * height);
     while let Some(row) = reader.next_row().map_err(damaged)? {
-        shades(row.data(), channels, &mut data);
+        pixels.add(row.data(), channels);
     }
-    if data.len() != width * height {
-        return Err(damaged("rows are missing"));
-    }
-    Ok((Gray { width, height, data }, orientation))
-}
-
-/// A line of gray, gray and alpha, RGB, or RGBA; what is transparent is laid on white.
-fn shades(line: &[u8], channels: usize, data: &mut Vec<u8>) {
-    let over = |value: u8, alpha: u8| {
-        ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8
-    };
-    data.extend(line.chunks_exact(channels).map(|pixel| match *pixel {
-        [gray] => gray,
-        [gray, alpha] => over(gray, alpha),
-        [red, green, blue] => luma(red, green, blue),
-        [red, green, blue, alpha] => over(luma(red, green, blue), alpha),
-        _ => 0,
-    }));
+    Ok((pixels.complete()?, orientation))
 }

@@ -76,3 +76,10 @@ pub fn makes(kind: &str) -> bool {
     let kind = if kind.starts_with("Custom::") { "AWS::CloudFormation::CustomResource" } else { kind };
     all().iter().flat_map(|service| service.resources()).any(|one| one.name == kind)
 }
+
+/// All services, new, but one that was made otherwise and takes the place of its like.
+pub fn all_with(one: Arc<dyn Service>) -> Vec<Arc<dyn Service>> {
+    let mut services = all();
+    services.iter_mut().filter(|it| it.name() == one.name()).for_each(|it| *it = one.clone());
+    services
+}

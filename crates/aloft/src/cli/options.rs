@@ -50,6 +50,12 @@ pub struct CloudStart {
     /// 127.0.0.1:5432 for a database on this machine (may be repeated)
     #[arg(long, value_name = "ADDRESS")]
     pub allow: Vec<aloft_engine::Destination>,
+    /// Find faces by this network, YuNet or SCRFD as an ONNX file [default: $ALOFT_FACE_DETECTOR]
+    #[arg(long, value_name = "FILE")]
+    pub face_detector: Option<PathBuf>,
+    /// Tell faces apart by this network, SFace or ArcFace as an ONNX file [default: $ALOFT_FACE_EMBEDDER]
+    #[arg(long, value_name = "FILE")]
+    pub face_embedder: Option<PathBuf>,
 }
 
 /// How functions are kept apart.

@@ -5,12 +5,15 @@ use crate::cloud::{self, Running};
 use crate::failure::Mistakes;
 use crate::terminal::Terminal;
 use aloft_base::{Clock, Ids};
-use aloft_engine::{Engine, Isolation, Options, StartError};
+use aloft_engine::{Engine, Isolation, Options, Service, StartError};
+use aloft_services::rekognition::{NetworksError, Rekognition};
 use aloft_store::{Store, StoreError};
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,6 +49,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         rustix::process::setsid().context("cannot leave the terminal")?;
     }
     let isolation = isolation(options.isolation)?;
+    let services = services(options, terminal)?;
     raise_descriptors();
     // Before anything can be recorded that a signal should remove.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -68,8 +72,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         allowed: options.allow.clone(),
         ..Options::default()
     };
-    let engine =
-        Engine::start(engine_options, Clock::system(), Ids::random(), store, aloft_services::all()).await;
+    let engine = Engine::start(engine_options, Clock::system(), Ids::random(), store, services).await;
     let engine = engine.map_err(|error| explain_start(&error))?;
     cloud::record(&engine.endpoint(), (!options.ephemeral).then_some(data.as_path()))?;
     terminal.say(&format!("The local cloud runs at {}", engine.endpoint()));
@@ -97,15 +100,52 @@ fn arguments(options: &CloudStart) -> Vec<String> {
     arguments.extend(isolation.map(|it| format!("--isolation={}", it.get_name())));
     arguments.extend(options.allow.iter().map(|it| format!("--allow={it}")));
     // The cloud's process has another working directory.
-    arguments.extend(
-        options
-            .data
-            .iter()
-            .filter_map(|data| std::path::absolute(data).ok())
-            .map(|data| format!("--data={}", data.display())),
-    );
+    let [(detector, _), (embedder, _)] = cloud::FACE_NETWORKS;
+    let files =
+        [("--data", &options.data), (detector, &options.face_detector), (embedder, &options.face_embedder)];
+    for (name, file) in files {
+        let absolute = file.as_ref().and_then(|file| std::path::absolute(file).ok());
+        arguments.extend(absolute.map(|file| format!("{name}={}", file.display())));
+    }
     arguments.extend(options.ephemeral.then(|| "--ephemeral".to_owned()));
     arguments
+}
+
+/// All services. Rekognition has the networks that were named, or none.
+fn services(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<Vec<Arc<dyn Service>>> {
+    let [detector, embedder] = cloud::FACE_NETWORKS;
+    let named = |option: &Option<PathBuf>, variable| option.clone().or_else(|| cloud::named_file(variable));
+    let files = (named(&options.face_detector, detector.1), named(&options.face_embedder, embedder.1));
+    let (there, missing) = match &files {
+        (None, None) => return Ok(aloft_services::all()),
+        (Some(detector), Some(embedder)) => {
+            let service =
+                Rekognition::with_networks(detector, embedder).map_err(|it| explain_networks(&it))?;
+            terminal.detail(&format!("Faces: {}", service.face_model()));
+            return Ok(aloft_services::all_with(Arc::new(service)));
+        }
+        (Some(_), None) => (detector, embedder),
+        (None, Some(_)) => (embedder, detector),
+    };
+    Err(Mistakes::plain(
+        "FACE_NETWORKS",
+        format!("two networks are needed for faces, and only {} is given", there.0),
+        format!("name the other one with {} or ${}", missing.0, missing.1),
+    ))
+}
+
+fn explain_networks(error: &NetworksError) -> anyhow::Error {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let help = match error {
+        NetworksError::NotBuilt => {
+            "build it with `cargo build --release --features onnx`, or name no networks and take the engine that is built in"
+        }
+        NetworksError::File { .. } => "name a file that is there and can be read",
+        NetworksError::Unusable { .. } => {
+            "finding faces takes YuNet or SCRFD with landmarks, telling them apart SFace or ArcFace; docs/rekognition.md says which"
+        }
+    };
+    Mistakes::plain("FACE_NETWORKS", format!("{error}{cause}"), help)
 }
 
 /// Every environment takes some descriptors and every connection two: as many as the machine lets this process have.

@@ -16,6 +16,7 @@ mod custom_resources;
 mod durability;
 mod event_sources;
 mod explain;
+mod face_networks;
 mod fork;
 mod history;
 mod metering;

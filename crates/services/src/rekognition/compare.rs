@@ -31,12 +31,15 @@ pub(super) async fn compare(
     };
     let source = service.look(context, &input.source_image, move |engine, seen| {
         let face = good(&seen)?[0];
-        Ok((face, engine.embed(&seen.image, &face)))
+        Ok((face, engine.embed(&seen.image, &face).map_err(errors::engine)?))
     });
     let (face, vector) = source.await?;
     let target = service.look(context, &input.target_image, move |engine, seen| {
-        let faces = good(&seen)?.into_iter();
-        Ok(faces.map(|face| (engine.similarity(&vector, &engine.embed(&seen.image, &face)), face)).collect())
+        let similarity = |face: Face| {
+            let other = engine.embed(&seen.image, &face).map_err(errors::engine)?;
+            Ok((engine.similarity(&vector, &other), face))
+        };
+        good(&seen)?.into_iter().map(similarity).collect()
     });
     let mut compared: Vec<(f32, Face)> = target.await?;
     compared.sort_by(|one, other| other.0.total_cmp(&one.0));

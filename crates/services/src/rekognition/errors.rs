@@ -1,7 +1,7 @@
 //! What Rekognition answers when it cannot do what it was asked. All but its own failures have status 400.
 
 use aloft_engine::ServiceError;
-use aloft_faces::{ImageError, LONGEST_SIDE};
+use aloft_faces::{EngineError, ImageError, LONGEST_SIDE};
 
 fn error(code: &'static str, message: impl Into<String>) -> ServiceError {
     ServiceError::new(code, 400, message)
@@ -59,6 +59,12 @@ pub(super) fn not_built(what: &str) -> ServiceError {
 
 pub(super) fn internal() -> ServiceError {
     ServiceError::new("InternalServerError", 500, "Internal server error")
+}
+
+/// What a failure of the engine means to the caller.
+pub(super) fn engine(error: EngineError) -> ServiceError {
+    tracing::error!(%error, "looking at a picture failed");
+    internal()
 }
 
 /// What an unreadable picture means to the caller.

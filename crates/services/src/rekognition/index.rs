@@ -55,7 +55,8 @@ pub(super) async fn index(
                 reasons.push("EXCEEDS_MAX_FACES");
             }
             if reasons.is_empty() {
-                sorted.good.push((face, engine.embed(&seen.image, &face)));
+                let vector = engine.embed(&seen.image, &face).map_err(errors::engine)?;
+                sorted.good.push((face, vector));
             } else {
                 sorted.left_out.push((face, reasons));
             }

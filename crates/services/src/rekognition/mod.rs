@@ -1,7 +1,7 @@
 //! Rekognition: collections of faces, and finding people in pictures.
 //!
-//! Not here: how faces are found and compared (the `faces` crate), users, labels, text, video, and facial attributes beyond
-//! the default ones. Keeps true: a face's row and its vector come and go together, and never without their collection.
+//! Not here: how faces are found and compared (the `faces` crate, by an engine that is chosen at start), users, labels, text,
+//! video, and facial attributes beyond the default ones. Keeps true: a face's row and its vector come and go together, and never without their collection.
 
 mod collections;
 mod compare;
@@ -9,11 +9,14 @@ mod detail;
 mod errors;
 mod faces;
 mod index;
+mod networks;
 mod pictures;
 mod rows;
 mod search;
 #[cfg(test)]
 mod tests;
+
+pub use networks::NetworksError;
 
 use aloft_engine::{Context, Input, Operation, Reply, Service, ServiceError, async_trait, operations};
 use aloft_faces::{Classic, Engine};
@@ -50,6 +53,11 @@ operations! { Rekognition;
 }
 
 impl Rekognition {
+    /// The kind of embeddings that its collections hold, `FaceModelVersion` in the API.
+    pub fn face_model(&self) -> &str {
+        self.engine.version()
+    }
+
     /// Does what needs the processor for long, off the threads that answer requests.
     async fn work<T: Send + 'static>(
         &self,

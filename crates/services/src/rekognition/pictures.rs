@@ -90,8 +90,8 @@ impl Rekognition {
     ) -> Result<T, ServiceError> {
         let file = source.fetch(context).await?;
         self.work(move |engine| {
-            let image = Image::decode(&file).map_err(|error| errors::picture(&error))?;
-            let mut faces = engine.detect(&image);
+            let image = engine.read(&file).map_err(|error| errors::picture(&error))?;
+            let mut faces = engine.detect(&image).map_err(errors::engine)?;
             faces.truncate(MOST_FACES);
             then(engine, Seen { image, faces })
         })

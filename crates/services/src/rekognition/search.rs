@@ -85,7 +85,8 @@ pub(super) async fn by_image(
     let look = service.look(context, &input.image, move |engine, seen| {
         let is_good = |face: &&_| bar.is_none_or(|bar| bar.reasons(&seen.image, face).is_empty());
         let face = seen.faces.iter().find(is_good).ok_or_else(errors::no_face)?;
-        let found = search(engine, &snapshot, &engine.embed(&seen.image, face), &wanted)?;
+        let vector = engine.embed(&seen.image, face).map_err(errors::engine)?;
+        let found = search(engine, &snapshot, &vector, &wanted)?;
         Ok((*face, found))
     });
     let (face, found) = look.await?;
