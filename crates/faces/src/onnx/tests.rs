@@ -200,7 +200,7 @@ fn damaged_files_are_errors_or_engines_and_never_the_end() {
         for _ in 0..3 {
             let at = (seed.share() * file.len() as f32) as usize % file.len();
             // Nearer to the ends, where names and shapes are.
-            let at = if at % 2 == 0 { at % 200 } else { file.len() - 1 - at % 200 };
+            let at = if at.is_multiple_of(2) { at % 200 } else { file.len() - 1 - at % 200 };
             file[at] = (seed.share() * 256.0) as u8;
         }
         drop(Networks::read(&yunet(Some(64)), &file));
