@@ -257,14 +257,18 @@ fn status_text(running: Option<&Running>, health: Option<&Value>) -> String {
 }
 
 async fn reset(terminal: &Terminal) -> anyhow::Result<()> {
-    let Some(cloud) = cloud::running() else {
-        return Err(Mistakes::plain(
-            "CLOUD_STOPPED",
-            "the local cloud does not run",
-            "start it with `aloft cloud start`",
-        ));
-    };
-    cloud::exchange(&cloud.endpoint, "POST", "/_aloft/reset").await?;
+    match cloud::running() {
+        Some(cloud) => drop(cloud::exchange(&cloud.endpoint, "POST", "/_aloft/reset").await?),
+        None => {
+            let data = cloud::home().join("cloud");
+            // Held meanwhile, so that no cloud starts on it; what cannot be read is forgotten as well.
+            let store = Store::open(&data);
+            if let Err(error @ StoreError::InUse(_)) = &store {
+                return Err(explain_store(error));
+            }
+            std::fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))?;
+        }
+    }
     terminal.success("The local cloud is empty");
     Ok(())
 }

@@ -138,8 +138,15 @@ fn the_cloud_starts_when_it_is_needed_and_stops_when_told() {
     // What was deployed is there when it runs again.
     let invoked = run(&["invoke", "--local", "-f", "greet", "-d", r#"{"name": "ann"}"#]).success();
     assert_eq!(invoked.stdout, "\"hello ann\"\n");
-    run(&["cloud", "reset"]).success();
-    assert!(run(&["info", "--local"]).failure().stdout.contains("does not exist"));
+    let forgets = || {
+        run(&["cloud", "reset"]).success();
+        assert!(run(&["info", "--local"]).failure().stdout.contains("does not exist"));
+    };
+    forgets();
+    // A cloud that is stopped forgets as well.
+    run(&["deploy", "--local"]).success();
+    run(&["cloud", "stop"]).success();
+    forgets();
     run(&["cloud", "stop"]).success();
 }
 

@@ -158,7 +158,7 @@ fn a_function_of_the_users_own_makes_replaces_and_fails() {
     });
 }
 
-/// Functions whose code stands in the template find a module that answers.
+/// Functions whose code stands in the template find a module that answers; others send by https, and drop the port.
 const INLINE: &str = "service: inline
 provider: { name: aws }
 resources:
@@ -192,16 +192,36 @@ resources:
             import cfnresponse
             def handler(event, context):
                 cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Word': 'from python'})
+    Https:
+      Type: AWS::Lambda::Function
+      Properties:
+        Runtime: nodejs20.x
+        Handler: index.handler
+        Role: !GetAtt Role.Arn
+        Code:
+          ZipFile: |
+            const https = require('https');
+            exports.handler = (event) => new Promise((resolve, reject) => {
+              const { hostname, pathname: path, search } = new URL(event.ResponseURL);
+              const { StackId, RequestId, LogicalResourceId } = event;
+              const Data = { Word: 'by https' };
+              const body = JSON.stringify({ Status: 'SUCCESS', PhysicalResourceId: 'https', StackId, RequestId, LogicalResourceId, Data });
+              const headers = { 'content-type': '', 'content-length': Buffer.byteLength(body, 'utf8') };
+              const request = https.request({ hostname, path: path + search, method: 'PUT', headers }, resolve);
+              request.on('error', reject);
+              request.end(body);
+            });
+    ByHttps: { Type: 'Custom::Word', Properties: { ServiceToken: !GetAtt Https.Arn } }
     ByNode: { Type: 'Custom::Word', Properties: { ServiceToken: !GetAtt Node.Arn } }
     ByPython: { Type: 'Custom::Word', Properties: { ServiceToken: !GetAtt Python.Arn } }
   Outputs:
-    Words: { Value: !Sub '${ByNode}: ${ByNode.Word}, ${ByPython.Word}' }
+    Words: { Value: !Sub '${ByNode}: ${ByNode.Word}, ${ByPython.Word}, ${ByHttps.Word}' }
 ";
 
 #[test]
 fn code_in_the_template_answers_with_the_module_it_finds() {
     let (cloud, project) = (TempCloud::start(), Project::new(&[("serverless.yml", INLINE)]));
     let deployed = cloud.aloft(project.path(), &["deploy", "--local", "--verbose"]).success().stdout;
-    assert!(deployed.contains("Words: node: from node, from python"), "{deployed}");
+    assert!(deployed.contains("Words: node: from node, from python, by https"), "{deployed}");
     cloud.aloft(project.path(), &["remove", "--local"]).success();
 }

@@ -15,12 +15,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many resources are worked on at once.
 const AT_ONCE: usize = 16;
 
+/// The code of the error that says that the cloud was emptied meanwhile.
+const FORGOTTEN: &str = "StackForgotten";
+
 /// Works on a stack until nothing is left to be done.
 pub async fn run(engine: Engine, stack_id: String) {
     let Some(mut executor) = Executor::load(&engine, &stack_id) else { return };
     executor.resuming = true;
     while let Some(phase) = executor.stack.phase {
         if let Err(error) = executor.phase(phase).await {
+            if error.code == FORGOTTEN {
+                return;
+            }
             // The store failed: nothing more can be promised. The stack is taken up again at the next start.
             tracing::error!(stack = executor.stack.name, %error, "a stack could not be worked on");
             return;
@@ -495,11 +501,24 @@ impl Executor {
         .await
     }
 
+    /// Writes unless the stack is no longer there: the cloud may have been emptied meanwhile.
     async fn write<F>(&self, work: F) -> Result<(), ServiceError>
     where
         F: FnOnce(&mut aloft_store::Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
     {
-        self.context.store().write(work).await.map_err(|error| storage_failed(&error))
+        let row = self.stack.row();
+        let write = move |transaction: &mut aloft_store::Transaction<'_>| -> Result<bool, StoreError> {
+            let is_there = transaction.get(records::STACKS, row)?.is_some();
+            if is_there {
+                work(transaction)?;
+            }
+            Ok(is_there)
+        };
+        match self.context.store().write(write).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ServiceError::new(FORGOTTEN, 500, "the stack is no longer there")),
+            Err(error) => Err(storage_failed(&error)),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod door;
 mod dynamic;
 mod executor;
 mod intrinsics;
+mod metadata;
 mod nested;
 mod plan;
 mod queries;
@@ -60,6 +61,7 @@ aloft_engine::operations! { CloudFormation;
 /// What a template may have that no other service makes.
 static RESOURCES: &[ResourceType] = &[
     ResourceType { name: custom::KIND, handler: &custom::CustomResource },
+    ResourceType { name: "AWS::CDK::Metadata", handler: &metadata::Metadata },
     ResourceType { name: "AWS::CloudFormation::Stack", handler: &nested::NestedStack },
     ResourceType { name: "AWS::CloudFormation::WaitCondition", handler: &wait::WaitCondition },
     ResourceType { name: "AWS::CloudFormation::WaitConditionHandle", handler: &wait::WaitConditionHandle },

@@ -212,7 +212,12 @@ impl Stack {
         } else {
             transaction.put_json(NAMES, &name, &self.id)?;
         }
-        transaction.put_json(STACKS, key([self.account.as_str(), self.region.as_str(), &self.id]), self)
+        transaction.put_json(STACKS, self.row(), self)
+    }
+
+    /// The key of its row.
+    pub fn row(&self) -> Key {
+        key([self.account.as_str(), self.region.as_str(), &self.id])
     }
 
     /// Writes an event of the stack itself.

@@ -17,13 +17,16 @@ use std::time::Duration;
 /// What was done, in order: `create A`, `update A`, `delete A`.
 static LOG: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
-/// A thing: `Fail` in its properties makes it fail, `Size` can be changed, `Shape` cannot.
+/// A thing: `Fail` in its properties makes it fail, `Reset` empties the cloud when it is made, `Size` can be changed, `Shape` cannot.
 struct Thing;
 
 #[async_trait]
 impl ResourceHandler for Thing {
     async fn create(&self, resource: &ResourceContext, properties: &Value) -> Result<Resource, ServiceError> {
         log(resource, "create");
+        if !properties["Reset"].is_null() {
+            resource.context.engine.reset().await.expect("empty");
+        }
         made(resource, properties, &resource.generated_name(40))
     }
 
@@ -435,6 +438,22 @@ fn what_was_begun_when_the_cloud_died_is_taken_back_with_the_rest() {
     let log = LOG.lock().expect("the log");
     let did = |what: &str| log.iter().any(|(stack, done)| stack == "begun" && done == what);
     assert!(did("create Begun") && did("delete Begun") && did("delete There"), "{log:?}");
+}
+
+#[test]
+fn a_stack_of_a_cloud_that_is_emptied_does_not_come_back() {
+    run(async |engine| {
+        let stack = stack("emptied", json!({ "A": thing(json!({ "Reset": "true" })) }));
+        call(&engine, "CreateStack", stack).await.expect("accepted");
+        let begun = || LOG.lock().expect("the log").iter().any(|(stack, _)| stack == "emptied");
+        while !begun() {
+            tokio::task::yield_now().await;
+        }
+        // It waits for what still works.
+        engine.stop().await;
+        let left = engine.store().read().expect("a snapshot").scan("cloudformation.stacks", b"", 1);
+        assert!(left.expect("rows").is_empty());
+    });
 }
 
 async fn physical_ids(engine: &Engine, name: &str) -> Vec<Value> {

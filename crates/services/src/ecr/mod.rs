@@ -1,17 +1,38 @@
-//! Amazon ECR, as far as deployment tools ask it: which repositories there are. There are none, and none can be made.
+//! Amazon ECR, as far as deployment tools ask it: repositories with their settings, policies and tags.
 //!
-//! Deployment tools look for a service's images before they remove it. Keeps true: an answer here is what ECR says to an
-//! account without repositories.
+//! There is no registry behind them: no image can be pushed or pulled, and those operations answer that they are not built.
+//! Keeps true: an answer here is what ECR says of repositories without images.
 
-use aloft_engine::{Context, Input, Operation, Reply, Service, ServiceError, async_trait, operations};
-use serde::Deserialize;
-use serde_json::{Value, json};
+mod cloudformation;
+mod repositories;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use aloft_engine::{
+    Context, Input, Operation, Reply, ResourceType, Service, ServiceError, async_trait, operations,
+};
 
 /// The service.
 pub struct Ecr;
 
 operations! { Ecr;
-    DescribeRepositories => describe,
+    CreateRepository => repositories::create,
+    DeleteLifecyclePolicy => settings::delete_lifecycle,
+    DeleteRepository => repositories::delete,
+    DeleteRepositoryPolicy => settings::delete_policy,
+    DescribeImages => repositories::images,
+    DescribeRepositories => repositories::describe,
+    GetLifecyclePolicy => settings::lifecycle,
+    GetRepositoryPolicy => settings::policy,
+    ListImages => repositories::images,
+    ListTagsForResource => settings::tags,
+    PutImageScanningConfiguration => settings::put_scanning,
+    PutImageTagMutability => settings::put_mutability,
+    PutLifecyclePolicy => settings::put_lifecycle,
+    SetRepositoryPolicy => settings::put_policy,
+    TagResource => settings::tag,
+    UntagResource => settings::untag,
 }
 
 #[async_trait]
@@ -32,41 +53,8 @@ impl Service for Ecr {
     fn operation_names(&self) -> Vec<&'static str> {
         OPERATIONS.iter().map(|operation| operation.name).collect()
     }
-}
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Describe {
-    registry_id: Option<String>,
-    #[serde(default)]
-    repository_names: Vec<String>,
-}
-
-async fn describe(_: &Ecr, context: &Context, input: Describe) -> Result<Value, ServiceError> {
-    let Some(name) = input.repository_names.first() else {
-        return Ok(json!({ "repositories": [] }));
-    };
-    let registry = input.registry_id.unwrap_or_else(|| context.account.to_string());
-    let message =
-        format!("The repository with name '{name}' does not exist in the registry with id '{registry}'");
-    Err(ServiceError::new("RepositoryNotFoundException", 400, message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Cloud;
-    use std::sync::Arc;
-
-    #[tokio::test]
-    async fn there_are_no_repositories() {
-        let cloud = Cloud::start(vec![Arc::new(Ecr)]).await;
-        cloud.check("ecr", "DescribeRepositories", json!({}), json!({ "repositories": [] })).await;
-        let expected = "RepositoryNotFoundException: The repository with name 'a' does not exist in the registry with id '000000000000'";
-        cloud
-            .check("ecr", "DescribeRepositories", json!({ "repositoryNames": ["a"] }), json!(expected))
-            .await;
-        let missing = "NotImplemented: the local cloud has not built ecr:CreateRepository";
-        cloud.check("ecr", "CreateRepository", json!({ "repositoryName": "a" }), json!(missing)).await;
+    fn resources(&self) -> &'static [ResourceType] {
+        cloudformation::RESOURCES
     }
 }

@@ -281,11 +281,14 @@ function walk(value, member) {
 }
 
 async function loadModule(directory, name) {
+  const hasEndpoint = env.AWS_ENDPOINT_URL?.startsWith('http:');
   const file = path.join(directory, name);
   const asModule = (at) => {
     searchForModules();
+    if (hasEndpoint) require('./endpoint.cjs').followModules();
     return import(require('node:url').pathToFileURL(at).href);
   };
+  if (hasEndpoint) require('./endpoint.cjs').follow(env.AWS_ENDPOINT_URL);
   try {
     if (isFile(file)) return require(file);
     if (isFile(`${file}.js`)) return isEsModule(directory) ? await asModule(`${file}.js`) : await requireOrImport(`${file}.js`, asModule);

@@ -8,6 +8,8 @@ const path = require('node:path');
 const begin = require('./bootstrap.cjs');
 for (const name of ['buffer', 'crypto', 'events', 'fs', 'http', 'https', 'module', 'stream', 'url', 'util', 'zlib']) require(`node:${name}`);
 
+require('./endpoint.cjs');
+
 const [host, port] = process.env.ALOFT_WAIT.split(':');
 const told = [];
 const socket = net.connect({ host, port: Number(port) });
