@@ -101,6 +101,12 @@ impl Session {
         }
     }
 
+    /// Where a package lies that `deploy` is to take: `--package`, else `package.path`.
+    pub fn given_package(&self, named: Option<&PathBuf>) -> Option<PathBuf> {
+        let configured = || self.service.config.get("package")?.get("path")?.as_str().map(PathBuf::from);
+        named.cloned().or_else(|| configured().filter(|path| !path.as_os_str().is_empty()))
+    }
+
     /// `provider.stackName`, else `<service>-<stage>`.
     pub fn stack_name(&self) -> String {
         let named = self.service.provider().get("stackName").and_then(Value::as_str);

@@ -11,7 +11,6 @@ struct Rules {
     directory: Regex,
     version: Regex,
     deployment: Regex,
-    websockets: Regex,
     layer: Regex,
     millis: Regex,
     sha256: Regex,
@@ -24,7 +23,6 @@ static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| {
         directory: regex(r"\d{13}-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")?,
         version: regex(r"LambdaVersion[0-9A-Za-z]{32,44}\b")?,
         deployment: regex(r"ApiGatewayDeployment\d{10,}")?,
-        websockets: regex(r"WebsocketsDeployment[0-9A-Za-z]{32,44}\b")?,
         layer: regex(r"(LambdaLayer[0-9A-Za-z]*?)[0-9a-f]{40}\b")?,
         millis: regex(r"^1[789]\d{11}$")?,
         sha256: regex(r"^[0-9A-Za-z+/]{43}=?$")?,
@@ -73,7 +71,6 @@ fn text(rules: &Rules, text: &str) -> String {
     let text = rules.directory.replace_all(text, "<TS>");
     let text = rules.version.replace_all(&text, "LambdaVersion<HASH>");
     let text = rules.deployment.replace_all(&text, "ApiGatewayDeployment<ID>");
-    let text = rules.websockets.replace_all(&text, "WebsocketsDeployment<HASH>");
     let text = rules.layer.replace_all(&text, "${1}<SHA1>");
     if rules.millis.is_match(&text) { "<MS>".to_owned() } else { text.into_owned() }
 }

@@ -47,6 +47,26 @@ fn mistakes_are_shown_where_they_stand() {
             "FUNCTION_STREAM_STARTING_POSITION_TIMESTAMP_INVALID",
             "AT_TIMESTAMP",
         ),
+        // The original dies of a TypeError here.
+        (event("http: { method: get }"), "EVENT_PROPERTY_MISSING", "{ method: get }"),
+        (event("s3: { event: 's3:ObjectCreated:*' }"), "EVENT_PROPERTY_MISSING", "s3:"),
+        (event("schedule: { enabled: true }"), "EVENT_PROPERTY_MISSING", "schedule:"),
+        (event("sns: { displayName: x }"), "EVENT_PROPERTY_MISSING", "displayName"),
+        (event("sqs: { batchSize: 1 }"), "EVENT_PROPERTY_MISSING", "batchSize"),
+        (event("cognitoUserPool: { pool: p }"), "EVENT_PROPERTY_MISSING", "{ pool: p }"),
+        (event("websocket: { authorizer: f }"), "EVENT_PROPERTY_MISSING", "websocket:"),
+        (event("httpApi: GET a"), "INVALID_HTTP_API_PATH", "GET a"),
+        (
+            "functions:\n  f: { handler: index.handler, events: { http: GET / } }\n".to_owned(),
+            "INVALID_CONFIGURATION_TYPE",
+            "events:",
+        ),
+        ("functions:\n  f: { handler: index.handler }\nresources: all\n".to_owned(), "INVALID_CONFIGURATION_TYPE", "resources:"),
+        (
+            "functions:\n  f: { handler: index.handler }\nlayers:\n  one: { description: d }\n".to_owned(),
+            "LAYER_PATH_MISSING",
+            "one:",
+        ),
         (
             "functions:\n  f:\n    handler: index.handler\nresources:\n  extensions:\n    Nothing: { Metadata: { a: 1 } }\n".to_owned(),
             "RESOURCE_EXTENSION_NOT_EXISTING",

@@ -110,13 +110,30 @@ pub fn load(request: LoadRequest<'_>) -> Result<Loaded, LoadError> {
     finished(loaded, sources)
 }
 
+/// `self:` sees the file as it is written, without the stage and the region that are there by default. Other variables do see them.
+fn name_the_default(diagnostic: &mut Diagnostic, sources: &SourceMap) {
+    let Some(span) = diagnostic.labels.first().map(|label| label.span) else { return };
+    let text = sources.text(span.source).get(span.start..span.end).unwrap_or_default();
+    for (property, variable) in [("provider.stage", "${sls:stage}"), ("provider.region", "${aws:region}")] {
+        if diagnostic.message.ends_with("Value not found at \"self\" source")
+            && text.contains(&format!("self:{property}"))
+        {
+            let help = format!("`{property}` is not written in this file; `{variable}` gives it in any case");
+            diagnostic.help = Some(help);
+        }
+    }
+}
+
 fn finished(loaded: Result<Loaded, Mistakes>, sources: SourceMap) -> Result<Loaded, LoadError> {
     match loaded {
         Ok(mut loaded) => {
             loaded.service.sources = sources;
             Ok(loaded)
         }
-        Err(Mistakes { diagnostics, summary }) => Err(LoadError { diagnostics, sources, summary }),
+        Err(Mistakes { mut diagnostics, summary }) => {
+            diagnostics.iter_mut().for_each(|diagnostic| name_the_default(diagnostic, &sources));
+            Err(LoadError { diagnostics, sources, summary })
+        }
     }
 }
 

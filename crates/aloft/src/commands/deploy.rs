@@ -8,13 +8,14 @@ use crate::session::Session;
 pub async fn run(session: Session, options: &Deploy) -> anyhow::Result<()> {
     let (service, terminal) = (&session.service, session.terminal);
     terminal.say(&format!("\nDeploying {} to stage {} ({})", service.name, service.stage, service.region));
-    let directory = session.package_directory(options.package.as_ref());
+    let given = session.given_package(options.package.as_ref());
+    let directory = session.package_directory(given.as_ref());
     let mut deployment = Deployment::new(session, directory, options.minify_template);
     deployment.refuses_missing_handlers = deployment.session.common.local;
     deployment.force = options.force;
     deployment.enforce_hash_update = options.enforce_hash_update;
     deployment.s3_accelerate = options.accelerates();
-    if options.package.is_some() {
+    if given.is_some() {
         deployment.read_package()?;
     } else {
         lifecycle::run(PACKAGE, &mut deployment).await?;

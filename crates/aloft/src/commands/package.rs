@@ -10,7 +10,8 @@ pub async fn run(session: Session, options: &Package) -> anyhow::Result<()> {
     session
         .terminal
         .say(&format!("\nPackaging {} for stage {} ({})", service.name, service.stage, service.region));
-    let directory = session.package_directory(options.package.as_ref());
+    let given = session.given_package(options.package.as_ref());
+    let directory = session.package_directory(given.as_ref());
     let mut deployment = Deployment::new(session, directory, options.minify_template);
     lifecycle::run(PACKAGE, &mut deployment).await?;
     deployment.session.terminal.success("Service packaged");

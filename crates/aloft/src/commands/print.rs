@@ -15,6 +15,7 @@ pub fn run(session: &Session, options: &Print) -> anyhow::Result<()> {
         transform.as_deref(),
     );
     let printed = printed.map_err(|diagnostic| Mistakes::one(diagnostic, &session.service.sources))?;
-    session.terminal.print(printed.trim_end_matches('\n'));
+    // As the original: the YAML ends its last line, and the line that is printed ends too.
+    session.terminal.print(&printed);
     Ok(())
 }

@@ -56,6 +56,7 @@ pub struct Deployment {
 
 /// What is uploaded.
 struct Package {
+    /// Null when the service names its bucket: there is nothing to create before everything else.
     create_template: Value,
     update_template: Value,
     state: Value,
@@ -150,8 +151,11 @@ impl Deployment {
             })?;
             serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
         };
-        let (create_template, update_template, state) =
-            (read(CREATE_TEMPLATE)?, read(UPDATE_TEMPLATE)?, read(STATE)?);
+        let create_template = match self.directory.join(CREATE_TEMPLATE).exists() {
+            true => read(CREATE_TEMPLATE)?,
+            false => Value::Null,
+        };
+        let (update_template, state) = (read(UPDATE_TEMPLATE)?, read(STATE)?);
         let artifact_directory = state["package"]["artifactDirectoryName"]
             .as_str()
             .context("the package's state names no directory")?;
@@ -192,7 +196,10 @@ impl Deployment {
 async fn clean(deployment: &mut Deployment) -> anyhow::Result<()> {
     let directory = &deployment.directory;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    for entry in fs::read_dir(directory)?.flatten() {
+    // What lies beside the service's own files may be theirs.
+    let is_apart =
+        fs::canonicalize(directory).ok() != fs::canonicalize(&deployment.session.service.directory).ok();
+    for entry in fs::read_dir(directory)?.flatten().filter(|_| is_apart) {
         let path = entry.path();
         let name = entry.file_name();
         let is_ours = [CREATE_TEMPLATE, UPDATE_TEMPLATE, STATE].iter().any(|ours| name == *ours);
@@ -242,7 +249,11 @@ async fn compile(deployment: &mut Deployment) -> anyhow::Result<()> {
     files.sort();
     files.dedup();
     deployment.package = Some(Package {
-        create_template: compiled.create_template,
+        create_template: if compiled.deployment_bucket.is_some() {
+            Value::Null
+        } else {
+            compiled.create_template
+        },
         update_template: compiled.update_template,
         state: compiled.state,
         artifact_directory: compiled.artifact_directory,
@@ -261,7 +272,9 @@ async fn write_package(deployment: &mut Deployment) -> anyhow::Result<()> {
     for (name, template) in
         [(CREATE_TEMPLATE, &package.create_template), (UPDATE_TEMPLATE, &package.update_template)]
     {
-        write_json(&directory.join(name), template, minify)?;
+        if !template.is_null() {
+            write_json(&directory.join(name), template, minify)?;
+        }
     }
     write_json(&directory.join(STATE), &package.whole_state(), minify)
 }

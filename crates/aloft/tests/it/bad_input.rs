@@ -47,6 +47,20 @@ fn an_unknown_event() {
 }
 
 #[test]
+fn a_default_that_is_not_written() {
+    check(
+        "functions:\n  hello:\n    handler: handler.hello\n    name: hello-${self:provider.stage}\n",
+        r#"error[VARIABLES_RESOLUTION_ERROR]: Cannot resolve variable at "functions.hello.name": Value not found at "self" source
+ --> serverless.yml:8:11
+  |
+8 |     name: hello-${self:provider.stage}
+  |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: `provider.stage` is not written in this file; `${sls:stage}` gives it in any case"#,
+    );
+}
+
+#[test]
 fn plugins_that_are_left_out() {
     let (home, project) = (
         TempCloud::stopped(CloudOptions::default()),

@@ -68,3 +68,24 @@ fn a_profile_is_written_and_only_replaced_when_told() {
     same(&text(), "[work]\naws_access_key_id=AK\naws_secret_access_key=two");
     assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn a_package_in_its_own_place_for_a_bucket_that_is_there() {
+    let home = TempCloud::stopped(Default::default());
+    let project = Project::new(&[
+        (
+            "serverless.yml",
+            "service: apart\npackage:\n  path: build\nprovider:\n  name: aws\n  deploymentBucket: a-bucket\nfunctions:\n  a:\n    handler: a.h\n",
+        ),
+        ("a.js", ""),
+    ]);
+    home.aloft(project.path(), &["package"]).success();
+    let build = project.path().join("build");
+    assert!(build.join("apart.zip").exists() && !project.path().join(".serverless/apart.zip").exists());
+    // There is nothing to create before the service itself, so the original writes no template for that.
+    assert!(!build.join("cloudformation-template-create-stack.json").exists());
+    let state = fs::read_to_string(build.join("serverless-state.json")).unwrap();
+    assert!(
+        state.contains("compiledCloudFormationTemplate") && !state.contains("coreCloudFormationTemplate")
+    );
+}

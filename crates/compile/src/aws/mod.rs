@@ -14,6 +14,7 @@ pub mod naming;
 pub mod origin;
 mod outputs;
 pub mod plan;
+mod requirements;
 mod role;
 pub mod state;
 mod values;
@@ -41,12 +42,14 @@ pub fn compile(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut context = Context::new(service, artifacts, options).map_err(|error| vec![error])?;
     let one = |error: Diagnostic| vec![error];
+    requirements::check_kinds(&context)?;
     bucket::add(&mut context).map_err(one)?;
     let create_template = template(context.resources.clone(), context.outputs.clone());
     log_groups::add(&mut context);
     role::add(&mut context);
     layers::add(&mut context).map_err(one)?;
     functions::add(&mut context)?;
+    requirements::check_events(&context)?;
     events::add(&mut context)?;
     outputs::export(&mut context);
     let resources = std::mem::take(&mut context.resources);

@@ -19,7 +19,7 @@ const TEMPLATES: [&str; 2] = ["compiledCloudFormationTemplate", "coreCloudFormat
 pub struct WholeState<'s> {
     /// What compiling left.
     pub state: &'s Value,
-    /// The stack with nothing but the deployment bucket.
+    /// The stack with nothing but the deployment bucket; null for a service with a bucket of its own, which has none.
     pub create_template: &'s Value,
     /// The whole stack.
     pub update_template: &'s Value,
@@ -48,6 +48,7 @@ impl Serialize for Within<'_> {
                     map.serialize_entry(key, &Within { whole: self.whole, value, path: rest })?;
                 }
                 None if key == TEMPLATES[0] => map.serialize_entry(key, self.whole.update_template)?,
+                None if key == TEMPLATES[1] && self.whole.create_template.is_null() => {}
                 None if key == TEMPLATES[1] => map.serialize_entry(key, self.whole.create_template)?,
                 _ => map.serialize_entry(key, value)?,
             }

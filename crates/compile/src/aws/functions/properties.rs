@@ -4,7 +4,7 @@ use super::image::Image;
 use super::{memory, runtime, timeout, vpc_setting};
 use crate::aws::context::Context;
 use crate::aws::naming::{self, BUCKET};
-use crate::aws::values::{at, get, object, present};
+use crate::aws::values::{at, get, object, present, truthy};
 use aloft_diag::Diagnostic;
 use serde_json::{Map, Value, json};
 
@@ -108,7 +108,9 @@ pub fn resource(context: &mut Context<'_>, key: &str, image: Option<&Image>) -> 
             json!([{ "Arn": arn, "LocalMountPath": file_system.get("localMountPath") }]),
         );
     }
-    if let Some(concurrency) = present(config, "reservedConcurrency").filter(|value| value.is_number()) {
+    // None at all is a number too: it keeps the function from running.
+    let reserved = present(config, "reservedConcurrency");
+    if let Some(concurrency) = reserved.filter(|value| value.is_number() || truthy(Some(value))) {
         set("ReservedConcurrentExecutions", concurrency.clone());
     }
     if let Some(layers) = get(config, "layers").or_else(|| get(context.provider, "layers")) {

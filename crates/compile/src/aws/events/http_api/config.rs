@@ -258,6 +258,16 @@ fn add_route<'a>(context: &Context<'a>, config: &mut Config<'a>, event: Event<'a
         }
         ("*".to_owned(), "ANY".to_owned())
     } else {
+        // The original's pattern for the short form; the long form takes whatever stands there.
+        if event.value.is_string() && !path.starts_with('/') {
+            return error(
+                "INVALID_HTTP_API_PATH",
+                format!(
+                    "Invalid \"path\" property in function {function} for httpApi event in serverless.yml"
+                ),
+                "write a method and a path that begins with a slash, such as `GET /items`",
+            );
+        }
         let Some(method) = method else {
             return error(
                 "MISSING_HTTP_API_METHOD",

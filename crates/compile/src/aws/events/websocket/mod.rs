@@ -133,17 +133,11 @@ fn add_authorizer(context: &mut Context<'_>, api: &Value, route: &Route<'_>) {
 
 fn add_permissions(context: &mut Context<'_>, api: &Value, route: &Route<'_>) {
     let api_id = api.get("Ref").map(display);
-    let permission = |function: Value, depends_on: Vec<String>| {
-        json!({
-            "Type": "AWS::Lambda::Permission",
-            "DependsOn": depends_on,
-            "Properties": { "FunctionName": function, "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com" },
-        })
-    };
     let own = context.alias_id(route.function).unwrap_or_else(|| naming::function(route.function));
     let depends_on = api_id.iter().cloned().chain([own]).collect();
     let target = context.target(route.function);
-    context.merge(naming::permission(route.function, "Websockets"), permission(target, depends_on));
+    let properties = json!({ "FunctionName": target, "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com" });
+    context.merge(naming::permission(route.function, "Websockets"), permission(properties, depends_on));
     let Some(authorizer) = &route.authorizer else { return };
     let mut depends_on: Vec<String> = api_id.into_iter().collect();
     let target = match &authorizer.function {
@@ -154,7 +148,13 @@ fn add_permissions(context: &mut Context<'_>, api: &Value, route: &Route<'_>) {
         }
         None => authorizer.arn.clone(),
     };
-    context.merge(naming::permission(&authorizer.name, "Websockets"), permission(target, depends_on));
+    // The deployment's id is a hash over this text, so the original's order of keys, which differs here, has to be kept.
+    let properties = json!({ "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com", "FunctionName": target });
+    context.merge(naming::permission(&authorizer.name, "Websockets"), permission(properties, depends_on));
+}
+
+fn permission(properties: Value, depends_on: Vec<String>) -> Value {
+    json!({ "Type": "AWS::Lambda::Permission", "DependsOn": depends_on, "Properties": properties })
 }
 
 fn add_route(context: &mut Context<'_>, api: &Value, route: &Route<'_>) {
