@@ -1,18 +1,23 @@
 //! Mistakes in a service: the code and the sentence of the original, the place in the file, and what to write instead.
 
-use aloft_compile::{CompileOptions, aws};
+use aloft_compile::{CompileOptions, Compiled, aws};
 use aloft_config::{LoadRequest, Service};
 use aloft_diag::Diagnostic;
 
 fn errors(text: &str) -> (Service, Vec<Diagnostic>) {
+    let (service, compiled) = compile(text);
+    (service, compiled.unwrap_err())
+}
+
+fn compile(text: &str) -> (Service, Result<Compiled, Vec<Diagnostic>>) {
     let place = tempfile::tempdir().unwrap();
     let head = "service: demo\nprovider: { name: aws, runtime: nodejs18.x }\n";
     std::fs::write(place.path().join("serverless.yml"), format!("{head}{text}")).unwrap();
     std::fs::write(place.path().join("index.js"), "").unwrap();
     let service = aloft_config::load(LoadRequest::new(place.path(), "package")).unwrap().service;
     let artifacts = aloft_package::package(&service, &place.path().join(".serverless")).unwrap();
-    let errors = aws::compile(&service, &artifacts, &CompileOptions::default()).unwrap_err();
-    (service, errors)
+    let compiled = aws::compile(&service, &artifacts, &CompileOptions::default());
+    (service, compiled)
 }
 
 /// The first error has this code, points at a line with this text and has a hint.
@@ -75,6 +80,16 @@ fn mistakes_are_shown_where_they_stand() {
     ] {
         check(&text, code, at);
     }
+}
+
+/// What the original dies of although its schema allows it.
+#[test]
+fn every_method_of_the_root() {
+    let compiled =
+        compile("functions:\n  f:\n    handler: index.handler\n    events:\n      - http: '*'\n").1.unwrap();
+    let method = &compiled.update_template["Resources"]["ApiGatewayMethodAny"]["Properties"];
+    assert_eq!(method["HttpMethod"], "ANY");
+    assert_eq!(method["ResourceId"]["Fn::GetAtt"][1], "RootResourceId");
 }
 
 #[test]

@@ -68,6 +68,8 @@ fn method<'a>(context: &mut Context<'a>, event: Event<'a>) -> Result<Method<'a>,
             let text = |key: &str| settings.get(key).map_or("undefined".to_owned(), display);
             (text("method"), text("path"))
         }
+        // The schema's short form for every method, which the original dies of: the root with any.
+        None if event.value == "*" => ("any".to_owned(), String::new()),
         None => {
             let text = display(event.value);
             let mut words = text.split(' ');
