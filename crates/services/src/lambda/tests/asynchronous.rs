@@ -233,7 +233,15 @@ async fn old_events_and_events_of_a_function_that_may_not_run_are_given_up() {
 async fn accepted_events_and_polled_queues_survive_a_stop() {
     let directory = std::env::temp_dir().join(format!("aloft-lambda-{}", aloft_base::Ids::random().hex(8)));
     let clock = Clock::fixed(BEGINNING);
-    let open = || Store::open(&directory).expect("a store");
+    // What another test of this process is about to start has the files open for a moment.
+    let open = || {
+        loop {
+            match Store::open(&directory) {
+                Err(aloft_store::StoreError::InUse(_)) => std::thread::yield_now(),
+                opened => return opened.expect("a store"),
+            }
+        }
+    };
     {
         let cloud = cloud_on(open(), clock.clone()).await;
         for queue in ["good", "bad", "work"] {
