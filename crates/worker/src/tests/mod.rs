@@ -8,6 +8,7 @@ mod conformance;
 mod extensions;
 mod failures;
 mod java;
+mod load;
 mod network;
 mod pool;
 mod ruby;
@@ -20,6 +21,7 @@ use crate::{
     Workers, WorkersOptions,
 };
 use aloft_base::{AccountId, Clock, Ids, Region};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -181,21 +183,30 @@ impl Bench {
 
     /// Shuts down and looks for what is left: processes, control groups, files.
     async fn end(self) {
+        // What is told apart by its code's directory, where there is no jail, is so by its log stream in one.
         let code = self.scratch.path().to_string_lossy().into_owned();
+        let streams = self.kept.0.lock().expect("no panic").iter().map(|it| it.0.clone()).collect();
+        let streams: BTreeSet<String> = streams;
         self.workers.shutdown().await;
         assert!(self.workers.status().environments.is_empty());
         assert!(!self.scratch.path().join("workers").exists());
-        assert_eq!(processes_of(&code), Vec::<String>::new());
+        assert_eq!(processes_with(|it| it.contains(&code)), Vec::<String>::new());
+        let of_streams = processes_with(|it| streams.iter().any(|stream| it.contains(stream)));
+        assert_eq!(of_streams, Vec::<String>::new());
     }
 }
 
-/// The processes that have `text` in their environment.
+/// The processes that have `text` in their environment, such as an environment's log stream.
 fn processes_of(text: &str) -> Vec<String> {
+    processes_with(|it| it.contains(text))
+}
+
+fn processes_with(is_sought: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         let own = entry.file_name().to_str() == Some(&std::process::id().to_string());
-        if !own && String::from_utf8_lossy(&environment).contains(text) {
+        if !own && is_sought(&String::from_utf8_lossy(&environment)) {
             let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             found.push(String::from_utf8_lossy(&command).replace('\0', " "));
         }
