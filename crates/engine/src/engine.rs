@@ -2,7 +2,7 @@
 
 use crate::http::Listener;
 use crate::metering::Metering;
-use crate::{Context, Input, Reply, Service, ServiceError, identity, timers};
+use crate::{Context, FunctionLimits, Input, Reply, Service, ServiceError, identity, timers};
 use aloft_base::{AccountId, Clock, Ids, Region};
 use aloft_sandbox::{Destination, Isolation};
 use aloft_store::{Store, StoreError};
@@ -41,6 +41,10 @@ pub struct Options {
     pub environment_idle: Option<Duration>,
     /// The most execution environments at once.
     pub max_environments: usize,
+    /// The most memory of execution environments together, in MB; nothing for half of the machine's.
+    pub memory_budget_mb: Option<u64>,
+    /// What functions may use.
+    pub limits: FunctionLimits,
     /// How functions are kept apart.
     pub isolation: Isolation,
     /// What functions may reach besides this cloud and public addresses.
@@ -61,6 +65,8 @@ impl Default for Options {
             max_connections: 2048,
             environment_idle: None,
             max_environments: 200,
+            memory_budget_mb: None,
+            limits: FunctionLimits::default(),
             isolation: Isolation::BestEffort,
             allowed: Vec::new(),
         }

@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::str::FromStr;
 
+/// The address of loopback that connections of functions to the cloud come from: what is for the machine's own tools
+/// only knows by it who does not ask.
+pub const OF_FUNCTIONS: Ipv4Addr = Ipv4Addr::new(127, 0, 76, 1);
+
 /// One address or many, one port or all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination {

@@ -19,7 +19,7 @@ mod processes;
 #[cfg(test)]
 mod tests;
 
-pub use destination::{Destination, DestinationError};
+pub use destination::{Destination, DestinationError, OF_FUNCTIONS};
 pub use isolated::{API_PORT, Doors, Furniture, View};
 pub use jailed::{Exit, Jailed};
 pub use launch::{Launch, Limits, Output};

@@ -6,6 +6,7 @@
 use crate::exchange::{Exchange, Initialized};
 use crate::extensions::{About, Extensions, RUNTIME_END};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
+use crate::limits::EnvironmentLimits;
 use crate::logs::{Destination, Logs};
 use crate::outward::{self, Outward};
 use crate::places::Places;
@@ -30,10 +31,6 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-/// Lambda's bounds for one environment.
-pub(crate) const PROCESSES: u32 = 1024;
-pub(crate) const OPEN_FILES: u64 = 1024;
-
 /// The script that starts extensions, in each runtime's directory.
 pub(crate) const SUPERVISE: &str = "supervise.sh";
 
@@ -56,6 +53,7 @@ pub(crate) struct Setting {
     pub(crate) prewarmed: PrewarmedPool,
     pub(crate) sink: Option<Arc<dyn LogSink>>,
     pub(crate) output: Output,
+    pub(crate) limits: EnvironmentLimits,
 }
 
 impl Setting {
@@ -192,7 +190,7 @@ impl Environment {
         let Launched { jailed, logs, api, mut tasks } = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
-        let (exchange, initialized) = Exchange::new(extensions);
+        let (exchange, initialized) = Exchange::new(extensions, setting.limits);
         logs.open(report::init_start(&start.version, spec.region.as_str()));
         telemetry.platform("initStart", || {
             report::phase([
@@ -260,7 +258,7 @@ impl Environment {
             mark: format!("AWS_LAMBDA_LOG_STREAM_NAME={}", destination.stream),
             directory: places.code,
             view: places.view,
-            limits: limits(spec),
+            limits: limits(setting, spec),
             output: setting.output,
         })?;
         let doors = jailed.take_doors();
@@ -281,7 +279,7 @@ impl Environment {
         let Prewarmed { jailed, doors, connection } = setting.prewarmed.take(&kind, setting.clock.now())?;
         let code = spec.code_directory.clone();
         let furniture = Furniture { code, layers, temporary_mb: spec.ephemeral_storage_mb };
-        if let Err(error) = setting.sandbox.furnish(&jailed, &furniture, &limits(spec)) {
+        if let Err(error) = setting.sandbox.furnish(&jailed, &furniture, &limits(setting, spec)) {
             tracing::debug!(%error, "a process that waited cannot be used");
             jailed.kill().await;
             return None;
@@ -417,11 +415,11 @@ impl Environment {
 }
 
 /// What an environment of a function may take.
-fn limits(spec: &FunctionSpec) -> Limits {
+fn limits(setting: &Setting, spec: &FunctionSpec) -> Limits {
     Limits {
         memory: ByteSize::mebibytes(u64::from(spec.memory_mb)),
-        processes: PROCESSES,
-        open_files: OPEN_FILES,
+        processes: setting.limits.processes,
+        open_files: setting.limits.open_files.into(),
         file_size: ByteSize::mebibytes(u64::from(spec.ephemeral_storage_mb.max(512))),
     }
 }

@@ -3,9 +3,9 @@
 //! It is the Runtime API without HTTP. Keeps true: an invocation is handed over at most once and answered at most once;
 //! whatever comes twice, late or out of turn is refused.
 
-use crate::RESPONSE_LIMIT;
 use crate::extensions::Extensions;
 use crate::function::Invocation;
+use crate::limits::EnvironmentLimits;
 use crate::streaming::ResponseStream;
 use aloft_base::Clock;
 use bytes::Bytes;
@@ -20,7 +20,7 @@ pub(crate) enum Answer {
     Response(Bytes),
     /// An error, as JSON.
     Error(Bytes),
-    /// A result beyond [`RESPONSE_LIMIT`].
+    /// A result beyond [`EnvironmentLimits::response`].
     TooLarge,
 }
 
@@ -54,6 +54,7 @@ pub(crate) struct Handed {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) extensions: Extensions,
+    pub(crate) limits: EnvironmentLimits,
     state: Mutex<State>,
     /// Wakes runtimes that wait for an invocation.
     offered: Notify,
@@ -99,13 +100,17 @@ impl Drop for Waiting<'_> {
 
 impl Exchange {
     /// An exchange, and what tells how the initialisation ends.
-    pub(crate) fn new(extensions: Extensions) -> (Arc<Self>, oneshot::Receiver<Initialized>) {
+    pub(crate) fn new(
+        extensions: Extensions,
+        limits: EnvironmentLimits,
+    ) -> (Arc<Self>, oneshot::Receiver<Initialized>) {
         let (sender, receiver) = oneshot::channel();
         let state =
             State { initialized: Some(sender), waiting: 0, offer: None, current: None, closed: false };
         (
             Arc::new(Self {
                 extensions,
+                limits,
                 state: Mutex::new(state),
                 offered: Notify::new(),
                 parked: Notify::new(),
@@ -203,7 +208,7 @@ impl Exchange {
 
     /// The runtime: answers the current invocation. `too_large` when the body was cut off.
     pub(crate) fn respond(&self, request_id: &str, body: Bytes, too_large: bool) -> Result<(), Refusal> {
-        let too_large = too_large || body.len() > RESPONSE_LIMIT;
+        let too_large = too_large || body.len() > self.limits.response;
         self.answer(request_id, if too_large { Answer::TooLarge } else { Answer::Response(body) })?;
         if too_large { Err(Refusal::TooLarge) } else { Ok(()) }
     }

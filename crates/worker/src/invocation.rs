@@ -74,9 +74,11 @@ pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>,
     let (payload, error, status) = match end {
         End::Answered(Answer::Response(payload)) => (payload, None, Status::Success),
         End::Answered(Answer::Error(payload)) => (payload, Some(FunctionError::Handled), Status::Success),
-        End::Answered(Answer::TooLarge) => {
-            (report::too_large(), Some(FunctionError::Unhandled), Status::Success)
-        }
+        End::Answered(Answer::TooLarge) => (
+            report::too_large(environment.exchange.limits.response),
+            Some(FunctionError::Unhandled),
+            Status::Success,
+        ),
         End::Exited(exit) => {
             if environment.exchange.withdraw() && before.init.is_none() && before.spent.is_zero() {
                 return Ran::Untouched;

@@ -14,6 +14,7 @@ mod extensions;
 mod function;
 mod invocation;
 pub mod keep_alive;
+mod limits;
 mod logs;
 mod once;
 mod outward;
@@ -36,6 +37,7 @@ pub use aloft_sandbox::{Destination, Isolation};
 pub use function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
 };
+pub use limits::EnvironmentLimits;
 pub use once::run_once;
 pub use pool::{EnvironmentState, EnvironmentStatus, Status};
 pub use streaming::{HTTP_INTEGRATION, ResponseStream, STREAMED_LIMIT, StreamPiece, prelude};

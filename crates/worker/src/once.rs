@@ -4,6 +4,7 @@ use crate::environment::{Environment, Init, Setting};
 use crate::function::{FunctionSpec, Invocation, InvokeError, Outcome};
 use crate::invocation::{self, Before, Ran};
 use crate::keep_alive::Bounds;
+use crate::limits::EnvironmentLimits;
 use crate::logs::Logs;
 use crate::prewarmed::PrewarmedPool;
 use crate::runtimes::Installed;
@@ -40,6 +41,7 @@ pub async fn run_once(
         prewarmed: PrewarmedPool::new(Bounds::FREE),
         sink: None,
         output: Output::Inherited,
+        limits: EnvironmentLimits::default(),
     });
     inherit.insert("ALOFT_PLAIN_LOGS".to_owned(), "1".to_owned());
     let outcome = match setting.prepare() {

@@ -5,13 +5,13 @@
 //! an address of this machine or of its neighbourhood but to the cloud's own endpoint and to what is allowed by name,
 //! whatever names lead there.
 
-use aloft_sandbox::Destination;
+use aloft_sandbox::{Destination, OF_FUNCTIONS};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,8 @@ const CONNECTIONS: usize = 512;
 const QUESTIONS: usize = 64;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many ports are tried for a connection to the cloud.
+const CONNECT_ATTEMPTS: usize = 16;
 /// How long a name server may take for its answer before the next one is asked.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many refusals one environment has in the log.
@@ -76,7 +78,10 @@ pub(crate) async fn connections(listener: TcpListener, outward: Arc<Outward>, wh
             let _permit = permit;
             match original(&stream) {
                 Some(wanted) if wanted.port() == NAMES_PORT => to_name_server(stream).await,
-                Some(wanted) if outward.allows(wanted) => pass_on(stream, wanted.into()).await,
+                Some(wanted) if outward.endpoint == Some(wanted) => to_cloud(stream, wanted).await,
+                Some(wanted) if outward.allows(wanted) => {
+                    pass_on(stream, TcpStream::connect(wanted)).await;
+                }
                 Some(wanted) => {
                     reset(&stream);
                     let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,13 +153,36 @@ fn original(stream: &TcpStream) -> Option<SocketAddrV4> {
 
 async fn to_name_server(stream: TcpStream) {
     match name_servers().first() {
-        Some(server) => pass_on(stream, SocketAddr::new(*server, NAMES_PORT)).await,
+        Some(server) => pass_on(stream, TcpStream::connect(SocketAddr::new(*server, NAMES_PORT))).await,
         None => reset(&stream),
     }
 }
 
-async fn pass_on(mut stream: TcpStream, to: SocketAddr) {
-    match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(to)).await {
+/// A connection to this cloud, which can see that a function made it.
+async fn to_cloud(stream: TcpStream, cloud: SocketAddrV4) {
+    if !cloud.ip().is_loopback() {
+        // From another address than loopback it is not taken for the machine's own in any case.
+        return pass_on(stream, TcpStream::connect(cloud)).await;
+    }
+    let connected = async {
+        for _ in 0..CONNECT_ATTEMPTS {
+            // The system chooses a port before it knows where to, and with this also among those that were in use: else
+            // many short connections would use them up.
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind((OF_FUNCTIONS, 0).into())?;
+            match socket.connect(cloud.into()).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
+                other => return other,
+            }
+        }
+        Err(io::ErrorKind::AddrNotAvailable.into())
+    };
+    pass_on(stream, connected).await;
+}
+
+async fn pass_on(mut stream: TcpStream, connected: impl Future<Output = io::Result<TcpStream>>) {
+    match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
         Ok(Ok(mut other)) => {
             let _ = (stream.set_nodelay(true), other.set_nodelay(true));
             if tokio::io::copy_bidirectional(&mut stream, &mut other).await.is_err() {

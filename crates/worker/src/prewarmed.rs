@@ -315,8 +315,8 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
             }),
             limits: Limits {
                 memory: MEMORY,
-                processes: crate::environment::PROCESSES,
-                open_files: crate::environment::OPEN_FILES,
+                processes: setting.limits.processes,
+                open_files: setting.limits.open_files.into(),
                 file_size: MEMORY,
             },
             output: Output::Piped,

@@ -166,8 +166,7 @@ pub(crate) fn exited(request_id: &str, kind: &str, reason: &str) -> (Bytes, Stri
 }
 
 /// The answer of a function whose own answer was too large.
-pub(crate) fn too_large() -> Bytes {
-    let limit = crate::RESPONSE_LIMIT;
+pub(crate) fn too_large(limit: usize) -> Bytes {
     let text = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
     error("Function.ResponseSizeTooLarge", &text)
 }

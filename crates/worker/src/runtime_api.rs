@@ -3,7 +3,6 @@
 //! hyper parses (and bounds) the requests; the meaning is in [`Exchange`]. It serves only the runtime of its own
 //! environment: another one's invocations are not here.
 
-use crate::RESPONSE_LIMIT;
 use crate::exchange::{Exchange, Handed, Refusal};
 use crate::extension_api;
 use crate::streaming;
@@ -76,31 +75,33 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
     let answer = match (&head.method, &action[..]) {
         (&Method::GET, ["invocation", "next"]) => match exchange.next().await {
             Ok(handed) => next(handed),
-            Err(refusal) => refuse(refusal),
+            Err(refusal) => refuse(refusal, exchange.limits.response),
         },
         (&Method::POST, ["invocation", id, "response"]) if streaming::is_announced(&head.headers) => {
             match streaming::take(exchange, id, &head.headers, body).await {
-                Some(taken) => acknowledge(taken),
+                Some(taken) => acknowledge(exchange, taken),
                 None => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
             }
         }
-        (&Method::POST, ["invocation", id, "response"]) => match read(body, RESPONSE_LIMIT).await {
+        (&Method::POST, ["invocation", id, "response"]) => match read(body, exchange.limits.response).await {
             Read::Whole(_, trailers) if streaming::has_failed(&trailers) => {
-                acknowledge(exchange.fail(id, streaming_error(&trailers)))
+                acknowledge(exchange, exchange.fail(id, streaming_error(&trailers)))
             }
-            Read::Whole(bytes, _) => acknowledge(exchange.respond(id, bytes, false)),
-            Read::TooLarge => acknowledge(exchange.respond(id, Bytes::new(), true)),
+            Read::Whole(bytes, _) => acknowledge(exchange, exchange.respond(id, bytes, false)),
+            Read::TooLarge => acknowledge(exchange, exchange.respond(id, Bytes::new(), true)),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
         },
         (&Method::POST, ["invocation", id, "error"]) => match read(body, ERROR_LIMIT).await {
-            Read::Whole(bytes, _) => acknowledge(exchange.fail(id, or_default(bytes, &head.headers))),
+            Read::Whole(bytes, _) => {
+                acknowledge(exchange, exchange.fail(id, or_default(bytes, &head.headers)))
+            }
             Read::TooLarge => too_large(ERROR_LIMIT),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
         },
         (&Method::POST, ["init", "error"]) => match read(body, ERROR_LIMIT).await {
             Read::Whole(bytes, _) => {
                 let kind = head.headers.get(ERROR_TYPE).and_then(|it| it.to_str().ok()).map(str::to_owned);
-                acknowledge(exchange.fail_initialization(or_default(bytes, &head.headers), kind))
+                acknowledge(exchange, exchange.fail_initialization(or_default(bytes, &head.headers), kind))
             }
             Read::TooLarge => too_large(ERROR_LIMIT),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
@@ -137,14 +138,14 @@ fn next(handed: Handed) -> Answer {
     answer
 }
 
-fn acknowledge(result: Result<(), Refusal>) -> Answer {
+fn acknowledge(exchange: &Exchange, result: Result<(), Refusal>) -> Answer {
     match result {
         Ok(()) => json(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n".to_owned()),
-        Err(refusal) => refuse(refusal),
+        Err(refusal) => refuse(refusal, exchange.limits.response),
     }
 }
 
-fn refuse(refusal: Refusal) -> Answer {
+fn refuse(refusal: Refusal, limit: usize) -> Answer {
     match refusal {
         Refusal::State(from, to) => {
             let text = format!(
@@ -153,7 +154,7 @@ fn refuse(refusal: Refusal) -> Answer {
             message(StatusCode::FORBIDDEN, "InvalidStateTransition", &text)
         }
         Refusal::RequestId => message(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"),
-        Refusal::TooLarge => too_large(RESPONSE_LIMIT),
+        Refusal::TooLarge => too_large(limit),
     }
 }
 

@@ -4,7 +4,6 @@
 //! HTTP answer's prelude and body become the JSON that HTTP integrations understand. Keeps true: a caller that reads
 //! slowly slows the function down, and one that is gone does not stop it.
 
-use crate::RESPONSE_LIMIT;
 use crate::exchange::{Exchange, Refusal};
 use crate::report;
 use crate::runtime_api::{Read, read, streaming_error};
@@ -21,7 +20,7 @@ use tokio::sync::mpsc;
 /// The content type of an answer whose first part is the status and the headers of an HTTP answer, as JSON, ended by
 /// eight zero bytes.
 pub const HTTP_INTEGRATION: &str = "application/vnd.awslambda.http-integration-response";
-/// The largest streamed answer, in bytes. Source: Lambda's quotas.
+/// The largest streamed answer on Lambda, in bytes.
 pub const STREAMED_LIMIT: usize = 200 * 1024 * 1024;
 /// How many pieces may wait for their reader.
 const WAITING: usize = 16;
@@ -96,13 +95,14 @@ async fn pass_on(
     mut body: Incoming,
     stream: &ResponseStream,
 ) -> Option<Result<(), Refusal>> {
+    let limit = exchange.limits.streamed;
     let mut wanted = stream.0.send(StreamPiece::Begin(kind.to_owned())).await.is_ok();
     let (mut length, mut trailers) = (0usize, HeaderMap::new());
     while let Some(frame) = body.frame().await {
         match frame.ok()?.into_data() {
             Ok(data) => {
                 length += data.len();
-                if length <= STREAMED_LIMIT && wanted && !data.is_empty() {
+                if length <= limit && wanted && !data.is_empty() {
                     wanted = stream.0.send(StreamPiece::Data(data)).await.is_ok();
                 }
             }
@@ -110,9 +110,8 @@ async fn pass_on(
         }
     }
     exchange.end_stream(id);
-    Some(if length > STREAMED_LIMIT {
-        let message =
-            format!("Response payload size exceeded maximum allowed payload size ({STREAMED_LIMIT} bytes).");
+    Some(if length > limit {
+        let message = format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
         let error = json!({ "errorType": "Function.ResponseSizeTooLarge", "errorMessage": message });
         exchange.fail(id, error.to_string().into())
     } else if has_failed(&trailers) {
@@ -129,7 +128,7 @@ pub(crate) fn has_failed(trailers: &HeaderMap) -> bool {
 }
 
 async fn gather(exchange: &Exchange, id: &str, kind: &str, body: Incoming) -> Option<Result<(), Refusal>> {
-    let read = read(body, RESPONSE_LIMIT).await;
+    let read = read(body, exchange.limits.response).await;
     exchange.end_stream(id);
     match read {
         Read::Whole(_, trailers) if has_failed(&trailers) => {

@@ -9,6 +9,7 @@ use crate::function::{
 };
 use crate::invocation::{self, Before, Ran};
 use crate::keep_alive::Bounds;
+use crate::limits::EnvironmentLimits;
 use crate::logs::Logs;
 use crate::outward::Outward;
 use crate::pool::{Budget, Pool, Purpose, Status};
@@ -24,8 +25,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long an initialisation may take before it is repeated as part of the invocation.
-const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// How long an invocation waits for an environment that has answered but not yet asked for more.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How often idle environments are looked at, at most.
@@ -50,6 +49,8 @@ pub struct WorkersOptions {
     pub max_environments: usize,
     /// How much memory they may have together, in MB. An environment counts with what it was seen to use.
     pub memory_budget_mb: u64,
+    /// What each of them may use.
+    pub limits: EnvironmentLimits,
     /// How functions are kept apart. With [`Isolation::Strict`] nothing runs where a layer is missing; ask [`lacking`]
     /// before.
     pub isolation: Isolation,
@@ -101,11 +102,6 @@ impl Workers {
     /// Empties the directory, looks at what the machine offers, and waits for work. Call it within a tokio runtime.
     /// A directory that cannot be written is logged here and refused at each invocation.
     pub fn start(options: WorkersOptions) -> Arc<Self> {
-        Self::start_with(options, INIT_LIMIT)
-    }
-
-    /// With another limit than Lambda's for the initialisation.
-    pub(crate) fn start_with(options: WorkersOptions, init_limit: Duration) -> Arc<Self> {
         let outward = Outward::new(&options.endpoint_url, options.allowed);
         let sandbox = Sandbox::open(options.isolation, &outward.loopback_ports());
         let lacking = all_lacking(&sandbox);
@@ -129,6 +125,7 @@ impl Workers {
             prewarmed: PrewarmedPool::new(bounds),
             sink: Some(options.logs),
             output: Output::Piped,
+            limits: options.limits,
         };
         if let Err(error) = setting.prepare() {
             tracing::error!(%error, "cannot prepare {}", setting.directory.display());
@@ -136,7 +133,7 @@ impl Workers {
         let inner = Arc::new(Inner {
             setting: Arc::new(setting),
             refused,
-            init_limit,
+            init_limit: options.limits.init,
             bounds,
             budget: Budget { environments: options.max_environments, memory_mb: options.memory_budget_mb },
             credentials: options.credentials,

@@ -43,7 +43,7 @@ impl Head {
     }
 
     /// Whether it comes from this machine's own tools and pages and not from a web page somewhere: browsers name the page in
-    /// `Origin`, and a rebound host name is not one of this machine's.
+    /// `Origin`, and a rebound host name is not one of this machine's. Nor is a function with a network of its own.
     pub fn is_from_this_machine(&self) -> bool {
         let is_local = |host: &str| {
             host == "localhost" || host.ends_with(".localhost") || host == "127.0.0.1" || host == "[::1]"
@@ -52,7 +52,8 @@ impl Head {
             let rest = origin.split("://").nth(1);
             rest.is_some_and(|rest| is_local(rest.rsplit_once(':').map_or(rest, |(host, _)| host)))
         });
-        origin_is_local && self.remote.ip().is_loopback() && is_local(&self.host)
+        let is_function = self.remote.ip() == aloft_sandbox::OF_FUNCTIONS;
+        origin_is_local && self.remote.ip().is_loopback() && !is_function && is_local(&self.host)
     }
 }
 
@@ -76,4 +77,32 @@ pub(crate) fn json(status: http::StatusCode, value: &serde_json::Value) -> HttpR
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_of_this_machine() {
+        let check = |remote: &str, host: &str, origin: Option<&str>, expected: bool| {
+            let mut headers = HeaderMap::new();
+            headers.extend(origin.map(|it| (http::header::ORIGIN, it.parse().expect("a value"))));
+            let head = Head {
+                method: Method::POST,
+                path: "/_aloft/reset".to_owned(),
+                query: String::new(),
+                headers,
+                host: host.to_owned(),
+                remote: SocketAddr::new(remote.parse().expect("an address"), 1),
+            };
+            assert_eq!(head.is_from_this_machine(), expected, "{remote} {host} {origin:?}");
+        };
+        check("127.0.0.1", "127.0.0.1", None, true);
+        check("127.0.0.1", "localhost", Some("http://localhost:4566"), true);
+        check("127.0.0.1", "localhost", Some("http://example.com"), false);
+        check("127.0.0.1", "rebound.example.com", None, false);
+        check("192.168.1.2", "localhost", None, false);
+        check(&aloft_sandbox::OF_FUNCTIONS.to_string(), "127.0.0.1", None, false);
+    }
 }

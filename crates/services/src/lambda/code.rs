@@ -7,7 +7,7 @@ use super::errors::{invalid, refuse};
 use super::limits;
 use super::rows::Code;
 use crate::storage::Fault;
-use aloft_base::{Ids, Timestamp};
+use aloft_base::{ByteSize, Ids, Timestamp};
 use aloft_engine::timers::{self, Timer};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{BlobId, Keyspace, Store, StoreError, Transaction, key};
@@ -50,7 +50,7 @@ pub(super) async fn fetch(context: &Context, params: &Value) -> Result<Bytes, Se
     let text = |name: &str| params.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     if let Some(encoded) = params.get("ZipFile").and_then(Value::as_str) {
         let zip = BASE64.decode(encoded).map_err(|_| not_a_zip())?;
-        if zip.len() > limits::ZIPPED {
+        if zip.len() as u64 > limits::of(context).zipped_package.0 {
             return Err(super::errors::too_large(69_905_067, "CreateFunction"));
         }
         return if zip.is_empty() {
@@ -83,9 +83,10 @@ fn not_a_zip() -> ServiceError {
 /// Unpacks a zip, which checks it, and stores it.
 pub(super) async fn store(context: &Context, root: &Path, zip: Bytes) -> Result<Uploaded, Fault> {
     let (blobs, ids, root) = (context.store().blobs().clone(), context.ids().clone(), root.to_owned());
+    let limit = limits::of(context).unzipped_package;
     let work = move || -> Result<Uploaded, Fault> {
         let code = describe(&zip);
-        let unzipped = size_of(&unpack(&root, &code.sha256, &zip, &ids)?);
+        let unzipped = size_of(&unpack(&root, (&code.sha256, &zip), &ids, limit)?);
         Ok(Uploaded { code, blob: blobs.put(&zip)?, unzipped })
     };
     let done = tokio::task::spawn_blocking(work).await;
@@ -99,7 +100,12 @@ pub(super) fn describe(zip: &[u8]) -> Code {
 }
 
 /// Unpacks into `root/<digest>`, unless that is there.
-fn unpack(root: &Path, sha256: &str, zip: &[u8], ids: &Ids) -> Result<PathBuf, ServiceError> {
+fn unpack(
+    root: &Path,
+    (sha256, zip): (&str, &[u8]),
+    ids: &Ids,
+    limit: ByteSize,
+) -> Result<PathBuf, ServiceError> {
     let directory = root.join(sha256);
     if directory.is_dir() {
         return Ok(directory);
@@ -108,12 +114,17 @@ fn unpack(root: &Path, sha256: &str, zip: &[u8], ids: &Ids) -> Result<PathBuf, S
         |error: std::io::Error| super::errors::failed(format!("code could not be unpacked: {error}"));
     std::fs::create_dir_all(root).map_err(failed)?;
     let beside = root.join(format!(".{sha256}-{}", ids.hex(8)));
-    aloft_worker::unpack(zip, &beside, &UnpackLimits::default()).map_err(|error| match error {
-        UnpackError::TooLarge(limit) => invalid(format!("Unzipped size must be smaller than {limit} bytes")),
-        UnpackError::Write { .. } => super::errors::failed(format!("code could not be unpacked: {error}")),
-        UnpackError::Archive(_) => not_a_zip(),
-        other => invalid(format!("Could not unzip uploaded file: {other}.")),
-    })?;
+    aloft_worker::unpack(zip, &beside, &UnpackLimits { unzipped: limit, ..UnpackLimits::default() })
+        .map_err(|error| match error {
+            UnpackError::TooLarge(limit) => {
+                invalid(format!("Unzipped size must be smaller than {limit} bytes"))
+            }
+            UnpackError::Write { .. } => {
+                super::errors::failed(format!("code could not be unpacked: {error}"))
+            }
+            UnpackError::Archive(_) => not_a_zip(),
+            other => invalid(format!("Could not unzip uploaded file: {other}.")),
+        })?;
     if let Err(error) = std::fs::rename(&beside, &directory) {
         // Somebody else was quicker, unless the directory is still not there.
         drop(std::fs::remove_dir_all(&beside));
@@ -124,15 +135,16 @@ fn unpack(root: &Path, sha256: &str, zip: &[u8], ids: &Ids) -> Result<PathBuf, S
     Ok(directory)
 }
 
-/// The directory of code that is in the store; it is unpacked when it is missing.
+/// The directory of code that is in the store, which was measured when it came; it is unpacked when it is missing.
 pub(super) async fn directory(store: &Store, root: &Path, sha256: &str, ids: &Ids) -> Result<PathBuf, Fault> {
     let directory = root.join(sha256);
     if directory.is_dir() {
         return Ok(directory);
     }
     let (store, root, sha256, ids) = (store.clone(), root.to_owned(), sha256.to_owned(), ids.clone());
-    let work =
-        move || -> Result<PathBuf, Fault> { Ok(unpack(&root, &sha256, &read(&store, &sha256)?, &ids)?) };
+    let work = move || -> Result<PathBuf, Fault> {
+        Ok(unpack(&root, (&sha256, &read(&store, &sha256)?), &ids, ByteSize(u64::MAX))?)
+    };
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(StoreError::Panicked(error.to_string()).into()))
 }
@@ -193,15 +205,16 @@ fn size_of(directory: &Path) -> u64 {
 pub(super) fn check_unzipped<'a>(
     rows: &impl crate::storage::Rows,
     digests: impl Iterator<Item = &'a str>,
+    limit: ByteSize,
 ) -> Result<(), Fault> {
     let mut actual = 0;
     for sha256 in digests {
         actual += rows.row::<Row>(CODE, key([sha256]).as_ref())?.map_or(0, |row| row.unzipped);
     }
-    if actual > limits::UNZIPPED {
+    if actual > limit.0 {
         let message = format!(
             "Function code combined with layers exceeds the maximum allowed size of {} bytes. The actual size is {actual} bytes.",
-            limits::UNZIPPED
+            limit.0
         );
         return Err(invalid(message).into());
     }

@@ -2,12 +2,12 @@
 
 use super::errors::invalid;
 use super::functions::{Named, scope};
-use super::limits::{ACCOUNT_CONCURRENCY, LEAST_UNRESERVED};
+use super::limits::{self, least_unreserved};
 use super::name::{FunctionKey, Name};
 use super::rows::{FUNCTIONS, Function};
 use super::{Lambda, provisioned};
 use crate::storage::{Fault, Rows, decode};
-use aloft_engine::{Context, ServiceError};
+use aloft_engine::{Context, FunctionLimits, ServiceError};
 use aloft_store::{StoreError, Transaction};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,10 +39,16 @@ pub(super) fn changed(
     Ok(())
 }
 
+/// The most that functions may take for themselves.
+pub(super) fn most_taken(limits: &FunctionLimits) -> u32 {
+    limits.concurrent_executions - least_unreserved(limits)
+}
+
 /// What is told when too little would be left for all others.
-pub(super) fn too_much(name: &str) -> ServiceError {
+pub(super) fn too_much(name: &str, limits: &FunctionLimits) -> ServiceError {
+    let least = least_unreserved(limits);
     invalid(format!(
-        "Specified {name} for function decreases account's UnreservedConcurrentExecution below its minimum value of [{LEAST_UNRESERVED}]."
+        "Specified {name} for function decreases account's UnreservedConcurrentExecution below its minimum value of [{least}]."
     ))
 }
 
@@ -73,13 +79,14 @@ async fn set(
 ) -> Result<(), ServiceError> {
     let function = Name::parse(context, text, None)?.function;
     let (key, context_) = (function.clone(), context.clone());
+    let limits = limits::of(context);
     let write = move |transaction: &mut Transaction<'_>| -> Result<(), Fault> {
         let mut row = Function::find(transaction, &key)?;
         let provisioned = provisioned::sum(transaction, &key)?;
         let own = row.reserved.unwrap_or(provisioned);
         let others = taken_in_all(transaction, &context_)? - own;
-        if others + reserved.unwrap_or(provisioned) > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED {
-            return Err(too_much("ReservedConcurrentExecutions").into());
+        if others + reserved.unwrap_or(provisioned) > most_taken(&limits) {
+            return Err(too_much("ReservedConcurrentExecutions", &limits).into());
         }
         if reserved.is_some_and(|reserved| reserved < provisioned) {
             let message = "ReservedConcurrentExecutions can not be less than the provisioned concurrency of the function.";

@@ -2,6 +2,7 @@
 
 use super::errors::{refuse, wrong_revision};
 use super::functions::read;
+use super::limits;
 use super::name::{FunctionKey, Name};
 use super::rows::{Function, Version};
 use super::settings::{Changes, NOT_BUILT};
@@ -54,6 +55,7 @@ pub(super) async fn update_code(
     }
     let uploaded = code::store(context, &running.code, zip).await?;
     let (key, ids, now, context_) = (function.clone(), context.ids().clone(), context.now(), context.clone());
+    let limits = limits::of(context);
     let write = move |transaction: &mut Transaction<'_>| -> Result<Value, Fault> {
         let mut latest = Version::latest(transaction, &key)?;
         check_revision(&latest, input.revision_id.as_deref())?;
@@ -73,7 +75,7 @@ pub(super) async fn update_code(
             modified: now,
             ..latest
         };
-        latest.check_size(transaction)?;
+        latest.check_size(transaction, &limits)?;
         latest.save(transaction, &key)?;
         if input.publish {
             return Ok(versions::publish_latest(transaction, &key, None, &ids, now)?.tell_itself(&key));
@@ -100,11 +102,12 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) ->
     let input: Update = read(params)?;
     let function = latest_of(context, &input.function_name)?;
     let (key, ids, now, context_) = (function.clone(), context.ids().clone(), context.now(), context.clone());
+    let limits = limits::of(context);
     let write = move |transaction: &mut Transaction<'_>| -> Result<Value, Fault> {
         Function::find(transaction, &key)?;
         let mut latest = Version::latest(transaction, &key)?;
         check_revision(&latest, input.revision_id.as_deref())?;
-        let settings = input.changes.apply(transaction, Some(&latest.settings))?;
+        let settings = input.changes.apply(transaction, Some(&latest.settings), &limits)?;
         for layer in &settings.layers {
             code::share(transaction, &layer.sha256)?;
         }
@@ -115,7 +118,7 @@ pub(super) async fn update(lambda: &Lambda, context: &Context, params: Value) ->
             latest.generation = ids.uuid();
         }
         latest = Version { settings, revision_id: ids.uuid(), modified: now, ..latest };
-        latest.check_size(transaction)?;
+        latest.check_size(transaction, &limits)?;
         latest.save(transaction, &key)?;
         Ok(latest.tell_itself(&key))
     };

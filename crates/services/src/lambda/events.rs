@@ -130,6 +130,11 @@ pub(super) async fn attempt(running: &Arc<Running>, context: &Context, place: Ve
     }
 }
 
+/// How long an event waits that found no room so often before: from a second to five minutes.
+fn pause(refusals: u32) -> Duration {
+    Duration::from_secs(1u64.checked_shl(refusals).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE))
+}
+
 async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> Result<Step, Fault> {
     let snapshot = context.store().read()?;
     let settings = EventInvoke::find(&snapshot, &event.name)?.unwrap_or_default();
@@ -183,8 +188,7 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
         }
         // Neither the lack of room nor the cloud's own mistakes count as tries.
         Err(_) => {
-            let pause = 1u64.checked_shl(event.refusals).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-            let due = context.now().add(Duration::from_secs(pause));
+            let due = context.now().add(pause(event.refusals));
             return Ok(Step::Again(due, Box::new(Event { refusals: event.refusals + 1, ..event.clone() })));
         }
     };
@@ -199,4 +203,16 @@ async fn try_once(running: &Arc<Running>, context: &Context, event: &Event) -> R
     // One minute after the first failure, two after the second.
     let due = context.now().add(Duration::from_secs(60) * tries);
     Ok(Step::Again(due, Box::new(Event { failures: tries, ..event.clone() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_from_a_second_to_five_minutes() {
+        let pauses: Vec<u64> = (0..12).map(|refusals| pause(refusals).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(pause(u32::MAX).as_secs(), 300);
+    }
 }

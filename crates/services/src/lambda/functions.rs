@@ -41,12 +41,13 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
     }
     let function = name.function;
     let exists = || conflict(format!("Function already exist: {}", function.name));
+    let limits = limits::of(context);
     let snapshot = context.store().read().map_err(Fault::from)?;
     if Function::find(&snapshot, &function).is_ok() {
         return Err(exists());
     }
     // Told before the code is fetched, if it is the mistake.
-    let settings = input.changes.apply(&snapshot, None)?;
+    let settings = input.changes.apply(&snapshot, None, &limits)?;
     drop(snapshot);
     credentials::check_role(context, &settings.role, &function.name).await?;
     let running = lambda.running()?;
@@ -58,7 +59,7 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
             uploaded.discard(transaction);
             return Ok(json!(null));
         }
-        let settings = input.changes.apply(transaction, None)?;
+        let settings = input.changes.apply(transaction, None, &limits)?;
         uploaded.claim(transaction)?;
         for layer in &settings.layers {
             code::share(transaction, &layer.sha256)?;
@@ -71,7 +72,7 @@ pub(super) async fn create(lambda: &Lambda, context: &Context, params: Value) ->
             generation: ids.uuid(),
             modified: now,
         };
-        latest.check_size(transaction)?;
+        latest.check_size(transaction, &limits)?;
         latest.save(transaction, &key)?;
         Function { tags: input.tags, reserved: None, last_version: 0, may_recur: false }
             .save(transaction, &key)?;
@@ -253,14 +254,14 @@ fn one_version(transaction: &Transaction<'_>, function: &FunctionKey, text: &str
 pub(super) async fn account_settings(_: &Lambda, context: &Context, _: Value) -> Result<Value, Fault> {
     let snapshot = context.store().read()?;
     let functions = snapshot.scan(FUNCTIONS, scope(context), usize::MAX)?.len();
-    let taken = concurrency::taken_in_all(&snapshot, context)?;
+    let (taken, limits) = (concurrency::taken_in_all(&snapshot, context)?, limits::of(context));
     Ok(json!({
         "AccountLimit": {
             "TotalCodeSize": limits::CODE_STORAGE,
-            "CodeSizeUnzipped": limits::UNZIPPED,
-            "CodeSizeZipped": limits::ZIPPED,
-            "ConcurrentExecutions": limits::ACCOUNT_CONCURRENCY,
-            "UnreservedConcurrentExecutions": limits::ACCOUNT_CONCURRENCY.saturating_sub(taken),
+            "CodeSizeUnzipped": limits.unzipped_package.0,
+            "CodeSizeZipped": limits.zipped_package.0,
+            "ConcurrentExecutions": limits.concurrent_executions,
+            "UnreservedConcurrentExecutions": limits.concurrent_executions.saturating_sub(taken),
         },
         "AccountUsage": { "TotalCodeSize": code::total(&snapshot)?, "FunctionCount": functions },
     }))

@@ -5,10 +5,10 @@
 //! lowered counts those that run already.
 
 use super::errors;
-use super::limits::{ACCOUNT_CONCURRENCY, BURST, BURST_WINDOW};
+use super::limits::BURST_WINDOW;
 use super::name::FunctionKey;
 use aloft_base::{AccountId, Clock, Region, Timestamp};
-use aloft_engine::ServiceError;
+use aloft_engine::{FunctionLimits, ServiceError};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,14 +18,23 @@ use tokio::sync::Notify;
 const GONE_AFTER: Duration = Duration::from_secs(300);
 
 /// All gates.
-#[derive(Default)]
 pub(super) struct Gates {
+    quota: Quota,
     accounts: Mutex<HashMap<(AccountId, Region), Arc<Account>>>,
 }
 
+/// What every account has.
+#[derive(Clone, Copy)]
+struct Quota {
+    /// Invocations at once.
+    concurrent: u32,
+    /// Environments that a function may start in [`BURST_WINDOW`].
+    burst: u32,
+}
+
 /// An account in a region, with its functions.
-#[derive(Default)]
 struct Account {
+    quota: Quota,
     state: Mutex<State>,
     /// Something has ended, or a number has changed.
     freed: Notify,
@@ -120,9 +129,18 @@ pub(super) struct Numbers {
 }
 
 impl Gates {
+    pub fn new(limits: &FunctionLimits) -> Self {
+        let quota = Quota { concurrent: limits.concurrent_executions, burst: limits.burst };
+        Self { quota, accounts: Mutex::default() }
+    }
+
     fn account(&self, account: &AccountId, region: &Region) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.entry((account.clone(), region.clone())).or_default().clone()
+        let new = || {
+            let account = Account { quota: self.quota, state: Mutex::default(), freed: Notify::new() };
+            Arc::new(account)
+        };
+        accounts.entry((account.clone(), region.clone())).or_insert_with(new).clone()
     }
 
     /// Whether it is known what an account's functions share.
@@ -133,7 +151,7 @@ impl Gates {
     /// Says how much of an account's number is taken by functions for themselves.
     pub fn set_taken(&self, account: &AccountId, region: &Region, taken: u32) {
         let account = self.account(account, region);
-        account.lock().unreserved = Some(ACCOUNT_CONCURRENCY.saturating_sub(taken));
+        account.lock().unreserved = Some(self.quota.concurrent.saturating_sub(taken));
         account.freed.notify_waiters();
     }
 
@@ -192,9 +210,9 @@ impl Gate {
 
     /// Passes, or says why not.
     fn try_pass(&self) -> Result<Permit, &'static str> {
-        let now = self.clock.now();
+        let (now, quota) = (self.clock.now(), self.account.quota);
         let mut state = self.account.lock();
-        let (unreserved, shared) = (state.unreserved.unwrap_or(ACCOUNT_CONCURRENCY), state.running);
+        let (unreserved, shared) = (state.unreserved.unwrap_or(quota.concurrent), state.running);
         let function = state.functions.entry(self.function.clone()).or_default();
         if let Some(own) = function.provisioned.get_mut(&self.version)
             && own.running < own.allocated
@@ -210,7 +228,7 @@ impl Gate {
         } else if shared >= unreserved {
             return Err("ConcurrentInvocationLimitExceeded");
         }
-        if !function.growth.allows(function.running + 1, now, BURST) {
+        if !function.growth.allows(function.running + 1, now, quota.burst) {
             return Err("FunctionInvocationRateLimitExceeded");
         }
         function.running += 1;
@@ -255,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_lowered_number_counts_what_runs_already() {
-        let (gates, clock) = (Gates::default(), Clock::fixed(Timestamp(0)));
+        let (gates, clock) = (Gates::new(&FunctionLimits::default()), Clock::fixed(Timestamp(0)));
         let gate = gates.of(&key(), "$LATEST", &numbers(Some(3), &[]), &clock);
         let mut held: Vec<Permit> = (0..3).map(|_| gate.try_pass().expect("room")).collect();
         assert!(gate.try_pass().is_err());
@@ -271,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_provisioned_is_taken_first_and_is_part_of_what_is_reserved() {
-        let (gates, clock) = (Gates::default(), Clock::fixed(Timestamp(0)));
+        let (gates, clock) = (Gates::new(&FunctionLimits::default()), Clock::fixed(Timestamp(0)));
         let numbers = numbers(Some(3), &[("1", 2)]);
         let (one, two) = (gates.of(&key(), "1", &numbers, &clock), gates.of(&key(), "2", &numbers, &clock));
         let other = two.try_pass().expect("room");
@@ -285,7 +303,7 @@ mod tests {
 
     #[test]
     fn an_account_shares_what_is_not_taken_and_growth_has_a_pace() {
-        let (gates, clock) = (Gates::default(), Clock::fixed(Timestamp(0)));
+        let (gates, clock) = (Gates::new(&FunctionLimits::default()), Clock::fixed(Timestamp(0)));
         gates.set_taken(&AccountId::local(), &Region::us_east_1(), 998);
         let gate = gates.of(&key(), "$LATEST", &Numbers::default(), &clock);
         let held = [gate.try_pass().expect("room"), gate.try_pass().expect("room")];
@@ -301,24 +319,30 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_race_never_lets_one_too_many_in() {
         use std::sync::atomic::{AtomicU32, Ordering};
-        let (gates, clock) = (Gates::default(), Clock::fixed(Timestamp(0)));
-        let gate = gates.of(&key(), "$LATEST", &numbers(Some(5), &[]), &clock);
-        let (inside, most) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
-        let tasks: Vec<_> = (0..200)
-            .map(|_| {
-                let (gate, inside, most) = (gate.clone(), inside.clone(), most.clone());
-                tokio::spawn(async move {
-                    let permit = gate.pass(Some(Duration::from_secs(60))).await.expect("room in time");
-                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                    inside.fetch_sub(1, Ordering::SeqCst);
-                    drop(permit);
+        for reserved in [0, 1, 5] {
+            let (gates, clock) = (Gates::new(&FunctionLimits::default()), Clock::fixed(Timestamp(0)));
+            let gate = gates.of(&key(), "$LATEST", &numbers(Some(reserved), &[]), &clock);
+            let (inside, most) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+            let wait = (reserved > 0).then_some(Duration::from_secs(60));
+            let tasks: Vec<_> = (0..200)
+                .map(|_| {
+                    let (gate, inside, most) = (gate.clone(), inside.clone(), most.clone());
+                    tokio::spawn(async move {
+                        let Ok(permit) = gate.pass(wait).await else { return false };
+                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(permit);
+                        true
+                    })
                 })
-            })
-            .collect();
-        for task in tasks {
-            task.await.expect("a task");
+                .collect();
+            let mut passed = 0;
+            for task in tasks {
+                passed += u32::from(task.await.expect("a task"));
+            }
+            assert_eq!(passed, if reserved == 0 { 0 } else { 200 });
+            assert_eq!((most.load(Ordering::SeqCst), inside.load(Ordering::SeqCst)), (reserved, 0));
         }
-        assert_eq!((most.load(Ordering::SeqCst), inside.load(Ordering::SeqCst)), (5, 0));
     }
 }

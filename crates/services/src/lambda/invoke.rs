@@ -5,6 +5,7 @@ use super::name::Name;
 use super::running::Running;
 use super::targets::Target;
 use super::{Lambda, events, limits, recursion};
+use aloft_base::ByteSize;
 use aloft_engine::metering::{self, Ending, Verdict};
 use aloft_engine::{Body, Context, Principal, Reply, ServiceError, WithBody};
 use aloft_worker::{FunctionError, Invocation, InvokeError, Outcome, ResponseStream};
@@ -103,7 +104,8 @@ pub(super) async fn invoke(
         return Err(invalid("The local cloud has built neither durable executions nor tenants."));
     }
     let kind = params.invocation_type.as_deref().unwrap_or("RequestResponse");
-    let limit = if kind == "Event" { limits::ASYNCHRONOUS_PAYLOAD } else { limits::SYNCHRONOUS_PAYLOAD };
+    let limits = limits::of(context);
+    let limit = if kind == "Event" { limits.asynchronous_payload } else { limits.synchronous_payload };
     let Prepared { name, target, call } = prepare(running, context, &params, body, limit).await?;
     let request_id = call.request_id.clone();
     let reply = match kind {
@@ -124,7 +126,9 @@ pub(super) async fn invoke_async(
     input: WithBody<Invoke>,
 ) -> Result<Reply, ServiceError> {
     let running = lambda.running()?;
-    let prepared = prepare(running, context, &input.params, input.body, limits::ASYNCHRONOUS_PAYLOAD).await?;
+    let prepared =
+        prepare(running, context, &input.params, input.body, limits::of(context).asynchronous_payload)
+            .await?;
     let request_id = prepared.call.request_id.clone();
     events::accept(running, context, &prepared.name, prepared.call).await?;
     Ok(with_request_id(Reply::new(json!({ "Status": 202 })), &request_id))
@@ -136,9 +140,10 @@ pub(super) async fn prepare(
     context: &Context,
     params: &Invoke,
     body: Bytes,
-    limit: usize,
+    limit: ByteSize,
 ) -> Result<Prepared, ServiceError> {
     let name = Name::parse(context, &params.function_name, params.qualifier.as_deref())?;
+    let limit = limits::bytes(limit);
     if body.len() > limit {
         return Err(too_large(limit, "InvokeFunction"));
     }
@@ -187,9 +192,9 @@ pub(super) fn with_request_id(mut reply: Reply, request_id: &str) -> Reply {
 }
 
 /// The trace that goes on with this invocation; refused when the function is in a loop.
-fn chained(call: &Call, target: &Target) -> Result<String, ServiceError> {
+fn chained(call: &Call, target: &Target, limit: u32) -> Result<String, ServiceError> {
     match &target.mark {
-        Some(mark) if recursion::is_loop(&call.trace_id, mark) => Err(recursion::refused()),
+        Some(mark) if recursion::is_loop(&call.trace_id, mark, limit) => Err(recursion::refused()),
         Some(mark) => Ok(recursion::counted(&call.trace_id, mark)),
         None => Ok(call.trace_id.clone()),
     }
@@ -203,7 +208,7 @@ pub(super) async fn run(
     target: &Arc<Target>,
     call: Call,
 ) -> Result<Outcome, ServiceError> {
-    let trace_id = chained(&call, target)?;
+    let trace_id = chained(&call, target, limits::of(context).recursion)?;
     let metering = context.engine.metering();
     let begins = metered(context, name, target, &call);
     if target.reserved == Some(0) {

@@ -1,28 +1,27 @@
-//! Lambda's quotas, in one place. Source: the developer guide, "Lambda quotas".
+//! Lambda's quotas. Those that can be changed are in [`aloft_engine::FunctionLimits`]; these cannot. Source: the developer
+//! guide, "Lambda quotas".
 
+use aloft_engine::{Context, FunctionLimits};
 use std::time::Duration;
 
-/// How many invocations of an account may run at once in a region.
-pub(super) const ACCOUNT_CONCURRENCY: u32 = 1000;
-/// What must be left of it for the functions that reserve nothing.
-pub(super) const LEAST_UNRESERVED: u32 = 100;
-/// How many environments a function may start in [`BURST_WINDOW`].
-pub(super) const BURST: u32 = 1000;
-/// The time in which [`BURST`] environments may be started.
+/// What must be left of an account's invocations at once for the functions that reserve nothing.
+const LEAST_UNRESERVED: u32 = 100;
+/// The time in which as many environments may be started as the burst says.
 pub(super) const BURST_WINDOW: Duration = Duration::from_secs(10);
-/// The most bytes of an event, when the caller waits for the answer.
-pub(super) const SYNCHRONOUS_PAYLOAD: usize = 6 * 1024 * 1024;
-/// The most bytes of an event, when he does not.
-pub(super) const ASYNCHRONOUS_PAYLOAD: usize = 1024 * 1024;
-/// The most bytes of environment variables, as JSON.
-pub(super) const ENVIRONMENT: usize = 4096;
-/// The most layers of a function.
-pub(super) const LAYERS: usize = 5;
-/// The most bytes of a zip in the request itself.
-pub(super) const ZIPPED: usize = 52_428_800;
-/// The most bytes of a function's code and its layers, unpacked.
-pub(super) const UNZIPPED: u64 = 262_144_000;
 /// The most bytes of all code of the cloud.
 pub(super) const CODE_STORAGE: u64 = 80_530_636_800;
-/// How often a function may be invoked in one chain of requests before the chain is taken for a loop.
-pub(super) const RECURSION: u32 = 16;
+
+/// Those that can be changed, as they are in this cloud.
+pub(super) fn of(context: &Context) -> FunctionLimits {
+    context.engine.options().limits
+}
+
+/// What must be left unreserved: all of it where there is less than Lambda wants left.
+pub(super) fn least_unreserved(limits: &FunctionLimits) -> u32 {
+    LEAST_UNRESERVED.min(limits.concurrent_executions)
+}
+
+/// A size as a count of bytes in memory.
+pub(super) fn bytes(size: aloft_base::ByteSize) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
+}

@@ -8,7 +8,7 @@ use super::concurrency::{self, taken_in_all};
 use super::errors::{invalid, user};
 use super::functions::{Named, with_marker};
 use super::gates::Numbers;
-use super::limits::{ACCOUNT_CONCURRENCY, LEAST_UNRESERVED};
+use super::limits;
 use super::name::{FunctionKey, LATEST, Name};
 use super::rows::{Alias, Function, Version};
 use super::running::Running;
@@ -133,7 +133,7 @@ pub(super) async fn put(lambda: &Lambda, context: &Context, input: Put) -> Resul
         return Err(invalid(message));
     }
     let (named, now, asked) = (name.clone(), context.now(), input.provisioned_concurrent_executions);
-    let context_ = context.clone();
+    let (context_, limits) = (context.clone(), limits::of(context));
     let write = move |transaction: &mut Transaction<'_>| -> Result<Value, Fault> {
         Version::named(transaction, &named)?;
         let function = Function::find(transaction, &named.function)?;
@@ -153,9 +153,9 @@ pub(super) async fn put(lambda: &Lambda, context: &Context, input: Put) -> Resul
                 .into());
             }
             None if taken_in_all(transaction, &context_)? - before + asked
-                > ACCOUNT_CONCURRENCY - LEAST_UNRESERVED =>
+                > concurrency::most_taken(&limits) =>
             {
-                return Err(concurrency::too_much("ConcurrentExecutions").into());
+                return Err(concurrency::too_much("ConcurrentExecutions", &limits).into());
             }
             _ => {}
         }

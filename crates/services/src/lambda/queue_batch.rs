@@ -1,6 +1,5 @@
 //! Messages of a queue as the event that a function gets, and which of them its answer calls done.
 
-use super::limits::SYNCHRONOUS_PAYLOAD;
 use super::recursion;
 use aloft_lang::pattern::Pattern;
 use aloft_worker::Outcome;
@@ -76,13 +75,13 @@ fn attribute(value: &Value) -> Value {
     told
 }
 
-/// Cuts messages into events that are no larger than a function may get, each with its payload.
-pub(super) fn events(messages: Vec<Message>) -> Vec<(Vec<Message>, Vec<u8>)> {
+/// Cuts messages into events that are no larger than `limit`, each with its payload.
+pub(super) fn events(messages: Vec<Message>, limit: usize) -> Vec<(Vec<Message>, Vec<u8>)> {
     let mut events: Vec<(Vec<Message>, Vec<u8>)> = Vec::new();
     for message in messages {
         let record = message.record.to_string();
         match events.last_mut() {
-            Some((batch, payload)) if payload.len() + record.len() + AROUND <= SYNCHRONOUS_PAYLOAD => {
+            Some((batch, payload)) if payload.len() + record.len() + AROUND <= limit => {
                 payload.push(b',');
                 payload.extend(record.as_bytes());
                 batch.push(message);

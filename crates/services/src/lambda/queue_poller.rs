@@ -4,6 +4,7 @@
 //! they are visible again after their timeout. Keeps true: nothing is received unless a batch may run.
 
 use super::invoke::{self, Call};
+use super::limits;
 use super::mapping::Mapping;
 use super::queue_batch::{self, Message};
 use super::queue_scale::{Permit, Scale};
@@ -125,7 +126,8 @@ impl Poller {
         let (wanted, unwanted): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.passes(&self.filters));
         self.delete(unwanted.iter()).await;
-        for (batch, payload) in queue_batch::events(wanted) {
+        let limit = limits::bytes(limits::of(&self.context).synchronous_payload);
+        for (batch, payload) in queue_batch::events(wanted, limit) {
             let done = match self.invoke(&batch, payload, &permit).await {
                 Ok(outcome) => queue_batch::done(&outcome, &batch, self.mapping.reports_failures()),
                 Err(error) => {

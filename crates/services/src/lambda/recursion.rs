@@ -7,7 +7,6 @@
 use super::Lambda;
 use super::errors::user;
 use super::functions::Named;
-use super::limits::RECURSION;
 use super::name::FunctionKey;
 use super::rows::Function;
 use crate::storage::Fault;
@@ -40,8 +39,8 @@ pub(super) fn count(trace: &str, mark: &str) -> u32 {
 }
 
 /// Whether one more invocation would be one too many.
-pub(super) fn is_loop(trace: &str, mark: &str) -> bool {
-    count(trace, mark) >= RECURSION
+pub(super) fn is_loop(trace: &str, mark: &str, limit: u32) -> bool {
+    count(trace, mark) >= limit
 }
 
 /// The trace without the chain.
@@ -102,15 +101,15 @@ mod tests {
     #[test]
     fn the_header_counts_each_function() {
         let mut trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0".to_owned();
-        for _ in 0..RECURSION {
-            assert!(!is_loop(&trace, "0a0b0c0d"));
+        for _ in 0..16 {
+            assert!(!is_loop(&trace, "0a0b0c0d", 16));
             trace = counted(&counted(&trace, "0a0b0c0d"), "11111111");
         }
         assert_eq!(
             trace,
             "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0;Lineage=11111111:16|0a0b0c0d:16"
         );
-        assert!(is_loop(&trace, "0a0b0c0d") && !is_loop(&trace, "22222222"));
+        assert!(is_loop(&trace, "0a0b0c0d", 16) && !is_loop(&trace, "22222222", 16));
         assert_eq!(without(&trace), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0");
     }
 }

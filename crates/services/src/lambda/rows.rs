@@ -4,6 +4,7 @@ use super::name::{FunctionKey, LATEST, Name};
 use super::settings::Settings;
 use crate::storage::{Fault, Rows};
 use aloft_base::Timestamp;
+use aloft_engine::FunctionLimits;
 use aloft_store::{Key, Keyspace, StoreError, Transaction};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -119,9 +120,9 @@ impl Version {
     }
 
     /// Refuses code and layers that are too large together.
-    pub fn check_size(&self, rows: &impl Rows) -> Result<(), Fault> {
+    pub fn check_size(&self, rows: &impl Rows, limits: &FunctionLimits) -> Result<(), Fault> {
         let layers = self.settings.layers.iter().map(|layer| layer.sha256.as_str());
-        super::code::check_unzipped(rows, layers.chain([self.code.sha256.as_str()]))
+        super::code::check_unzipped(rows, layers.chain([self.code.sha256.as_str()]), limits.unzipped_package)
     }
 
     /// All versions, `$LATEST` first.

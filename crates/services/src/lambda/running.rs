@@ -5,6 +5,7 @@
 use super::credentials::{self, Credentials};
 use super::dispatch::Dispatchers;
 use super::gates::Gates;
+use super::limits::bytes;
 use super::name::FunctionKey;
 use super::poller::Pollers;
 use super::sink::Sink;
@@ -12,8 +13,8 @@ use super::targets::Targets;
 use super::waiting::Waiting;
 use super::{code, provisioned};
 use aloft_engine::timers::Timer;
-use aloft_engine::{Context, Engine, ServiceError, storage_failed};
-use aloft_worker::{Workers, WorkersOptions};
+use aloft_engine::{Context, Engine, FunctionLimits, ServiceError, storage_failed};
+use aloft_worker::{EnvironmentLimits, RESPONSE_LIMIT, Workers, WorkersOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ impl Running {
             endpoint_url: engine.endpoint(),
             idle_timeout: options.environment_idle,
             max_environments: options.max_environments,
-            memory_budget_mb: memory_budget_mb(),
+            memory_budget_mb: options.memory_budget_mb.unwrap_or_else(memory_budget_mb),
+            limits: environment_limits(&options.limits),
             isolation: options.isolation,
             allowed: options.allowed.clone(),
             code_roots: vec![options.scratch.join("code"), options.runtimes.clone()],
@@ -60,7 +62,7 @@ impl Running {
             code: options.scratch.join("code"),
             libraries: options.runtimes.clone(),
             targets: Targets::default(),
-            gates: Gates::default(),
+            gates: Gates::new(&options.limits),
             credentials,
             dispatchers: Dispatchers::default(),
             pollers: Pollers::default(),
@@ -104,6 +106,20 @@ impl Running {
         self.credentials.forget();
         self.gates.forget();
         self.pollers.forget();
+    }
+}
+
+/// What the workers have to know of the limits.
+fn environment_limits(limits: &FunctionLimits) -> EnvironmentLimits {
+    let lambdas = FunctionLimits::default();
+    // Lambda measures an answer a little more generously than an event.
+    let more = RESPONSE_LIMIT - bytes(lambdas.synchronous_payload);
+    EnvironmentLimits {
+        init: limits.init_timeout,
+        processes: limits.processes,
+        open_files: limits.open_files,
+        response: bytes(limits.synchronous_payload).saturating_add(more),
+        streamed: bytes(limits.streamed_response),
     }
 }
 

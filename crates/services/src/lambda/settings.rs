@@ -2,10 +2,10 @@
 
 use super::errors::{self, invalid};
 use super::layers;
-use super::limits;
 use super::name::FunctionKey;
 use crate::storage::{Fault, Rows};
-use aloft_engine::ServiceError;
+use aloft_base::ByteSize;
+use aloft_engine::{FunctionLimits, ServiceError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -114,7 +114,12 @@ struct Storage {
 
 impl Changes {
     /// The changed settings, checked.
-    pub fn apply(&self, rows: &impl Rows, before: Option<&Settings>) -> Result<Settings, Fault> {
+    pub fn apply(
+        &self,
+        rows: &impl Rows,
+        before: Option<&Settings>,
+        limits: &FunctionLimits,
+    ) -> Result<Settings, Fault> {
         let changes = self.clone();
         let mut settings = before.cloned().unwrap_or_else(Settings::new);
         if before.is_none() && (self.runtime.is_none() || self.handler.is_none()) {
@@ -135,7 +140,7 @@ impl Changes {
             settings.dead_letter = dead_letter.target_arn.filter(|arn| !arn.is_empty());
         }
         if let Some(arns) = changes.layers {
-            settings.layers = find_layers(rows, arns)?;
+            settings.layers = find_layers(rows, arns, limits)?;
         }
         for (name, value) in [
             ("Architectures", changes.architectures),
@@ -156,7 +161,7 @@ impl Changes {
         {
             settings.others.remove("VpcConfig");
         }
-        settings.check()?;
+        settings.check(limits)?;
         Ok(settings)
     }
 }
@@ -167,9 +172,9 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn find_layers(rows: &impl Rows, arns: Vec<String>) -> Result<Vec<Layer>, Fault> {
-    if arns.len() > limits::LAYERS {
-        let message = format!("Cannot reference more than {} layers.", limits::LAYERS);
+fn find_layers(rows: &impl Rows, arns: Vec<String>, limits: &FunctionLimits) -> Result<Vec<Layer>, Fault> {
+    if arns.len() > limits.layers as usize {
+        let message = format!("Cannot reference more than {} layers.", limits.layers);
         return Err(invalid(message).into());
     }
     let mut found: Vec<Layer> = Vec::new();
@@ -202,7 +207,7 @@ impl Settings {
         }
     }
 
-    fn check(&self) -> Result<(), ServiceError> {
+    fn check(&self, limits: &FunctionLimits) -> Result<(), ServiceError> {
         let out_of_range = |name: &str, value: u32, bound: u32, words: &str| {
             invalid(format!(
                 "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must have value {words} than or equal to {bound}"
@@ -221,7 +226,7 @@ impl Settings {
             }
         }
         if let Some(environment) = &self.environment {
-            check_environment(environment)?;
+            check_environment(environment, limits.environment)?;
         }
         if let Some(arn) = &self.dead_letter {
             check_target(arn, &["sns", "sqs"])?;
@@ -280,7 +285,7 @@ impl Settings {
     }
 }
 
-fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+fn check_environment(environment: &BTreeMap<String, String>, limit: ByteSize) -> Result<(), ServiceError> {
     let why = "Lambda was unable to configure your environment variables because the environment variables you have provided";
     let reserved: Vec<&str> =
         environment.keys().map(String::as_str).filter(|it| RESERVED.contains(it)).collect();
@@ -291,8 +296,11 @@ fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Servi
         )));
     }
     let measured = serde_json::to_string(environment).unwrap_or_default();
-    if measured.len() > limits::ENVIRONMENT {
-        return Err(invalid(format!("{why} exceeded the 4KB limit. String measured: {measured}")));
+    if measured.len() as u64 > limit.0 {
+        return Err(invalid(format!(
+            "{why} exceeded the {}KB limit. String measured: {measured}",
+            limit.0 / 1024
+        )));
     }
     for name in environment.keys() {
         let mut letters = name.chars();

@@ -3,6 +3,7 @@
 //! Keeps true: the place that was reached is a row, so a restart goes on there; a record is skipped only when it is
 //! another lane's, or a filter, its age or its retries say so.
 
+use super::limits;
 use super::stream_batch::{Batch, WindowPart};
 use super::stream_poller::{REST, StreamPoller};
 use super::stream_rows::{LaneKey, LaneRow, Window};
@@ -12,8 +13,8 @@ use aloft_engine::{ServiceError, storage_failed};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most bytes of the records of one event: what it has around them takes some, too.
-const BYTES: usize = super::limits::SYNCHRONOUS_PAYLOAD - 64 * 1024;
+/// What an event has around its records at most, but for a window's state.
+const AROUND: usize = 64 * 1024;
 /// The most bytes of a window's state.
 const STATE_LIMIT: usize = 1024 * 1024;
 
@@ -79,6 +80,7 @@ impl Lane {
     /// Reads from where the last batch ended until there is enough for another, or no more.
     async fn gather(&self) -> Result<Gathered, ServiceError> {
         let poller = &self.poller;
+        let limit = limits::bytes(limits::of(&poller.context).synchronous_payload).saturating_sub(AROUND);
         let (most, lanes) = (poller.mapping.batch_size, poller.mapping.lanes());
         let mut gathered = Gathered {
             records: Vec::new(),
@@ -94,7 +96,7 @@ impl Lane {
                 let is_wanted = record.lane(lanes) == self.at.lane && record.passes(&poller.filters);
                 if is_wanted {
                     let bytes = record.event.to_string().len() + 1;
-                    let is_too_much = gathered.bytes + bytes > BYTES && !gathered.records.is_empty();
+                    let is_too_much = gathered.bytes + bytes > limit && !gathered.records.is_empty();
                     if gathered.records.len() >= most || is_too_much {
                         gathered.is_full = true;
                         return Ok(gathered);

@@ -140,7 +140,8 @@ pub(super) async fn invoke_with_stream(
     let log_tail = params.log_type.as_deref() == Some("Tail");
     let dry = params.invocation_type.as_deref() == Some("DryRun");
     let prepared =
-        invoke::prepare(running, context, &params, input.body, limits::SYNCHRONOUS_PAYLOAD).await?;
+        invoke::prepare(running, context, &params, input.body, limits::of(context).synchronous_payload)
+            .await?;
     let Prepared { name, target, call } = prepared;
     if dry {
         return Ok(Reply::new(json!({ "StatusCode": 204 })));

@@ -161,8 +161,9 @@ async fn run(
         event["requestContext"]["authorizer"] = json!({ "iam": iam(context, &key) });
     }
     let payload = event.to_string();
-    if payload.len() > limits::SYNCHRONOUS_PAYLOAD {
-        return Err(super::errors::too_large(limits::SYNCHRONOUS_PAYLOAD, "InvokeFunctionUrl"));
+    let limit = limits::bytes(limits::of(context).synchronous_payload);
+    if payload.len() > limit {
+        return Err(super::errors::too_large(limit, "InvokeFunctionUrl"));
     }
     let call = Call::new(context, payload.into());
     if url.is_streamed {

@@ -17,8 +17,8 @@ mod streaming;
 mod surroundings;
 
 use crate::{
-    FunctionSpec, Invocation, InvokeError, Isolation, LogLine, LogSink, Outcome, TemporaryCredentials,
-    Workers, WorkersOptions,
+    EnvironmentLimits, FunctionSpec, Invocation, InvokeError, Isolation, LogLine, LogSink, Outcome,
+    TemporaryCredentials, Workers, WorkersOptions,
 };
 use aloft_base::{AccountId, Clock, Ids, Region};
 use std::collections::BTreeSet;
@@ -124,6 +124,7 @@ impl Bench {
             idle_timeout: Some(Duration::from_secs(600)),
             max_environments: 20,
             memory_budget_mb: 4096,
+            limits: EnvironmentLimits { init: init_limit, ..EnvironmentLimits::default() },
             isolation: Isolation::BestEffort,
             allowed: Vec::new(),
             code_roots: vec![scratch.path().to_owned()],
@@ -134,7 +135,7 @@ impl Bench {
                 session_token: "token".to_owned(),
             }),
         };
-        let workers = Workers::start_with(change(options), init_limit);
+        let workers = Workers::start(change(options));
         Self { scratch, workers, kept, clock }
     }
 

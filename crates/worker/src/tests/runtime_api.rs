@@ -21,11 +21,10 @@ impl Api {
     async fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (exchange, initialized) = Exchange::new(Extensions::new(
-            Ids::random(),
-            Arc::new(Telemetry::new(Clock::system())),
-            About::default(),
-        ));
+        let (exchange, initialized) = Exchange::new(
+            Extensions::new(Ids::random(), Arc::new(Telemetry::new(Clock::system())), About::default()),
+            crate::EnvironmentLimits::default(),
+        );
         let server = tokio::spawn(runtime_api::serve(listener, exchange.clone()));
         Self { exchange, initialized: Some(initialized), address, server }
     }

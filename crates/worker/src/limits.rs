@@ -1,0 +1,30 @@
+//! What every environment is limited to, beyond what its function is configured with.
+
+use std::time::Duration;
+
+/// The limits. Source of the defaults: the developer guide, "Lambda quotas".
+#[derive(Debug, Clone, Copy)]
+pub struct EnvironmentLimits {
+    /// How long an initialisation may take before it is repeated as part of the invocation.
+    pub init: Duration,
+    /// The most processes and threads.
+    pub processes: u32,
+    /// The most descriptors of a process.
+    pub open_files: u32,
+    /// The largest answer, in bytes.
+    pub response: usize,
+    /// The largest answer that is written piece by piece, in bytes.
+    pub streamed: usize,
+}
+
+impl Default for EnvironmentLimits {
+    fn default() -> Self {
+        Self {
+            init: Duration::from_secs(10),
+            processes: 1024,
+            open_files: 1024,
+            response: crate::RESPONSE_LIMIT,
+            streamed: crate::STREAMED_LIMIT,
+        }
+    }
+}
