@@ -9,6 +9,7 @@ mod parity;
 mod setup;
 mod shell;
 mod simulate;
+mod soak;
 mod test;
 mod tidy;
 
@@ -29,6 +30,11 @@ const CHORES: &[Chore] = &[
     ("parity", "compare compiled templates with the original's, by feature [filter]", parity::run),
     ("setup", "install what the tests need", |_| setup::run()),
     ("simulate", "print what keeping environments costs by several policies [seed]", simulate::run),
+    (
+        "soak",
+        "start and end environments by the thousand, and show what is left [--cycles N] [--invocations N]",
+        soak::run,
+    ),
     ("test", "run all checks and tests; those of the feature `onnx` and no others with --onnx", test::run),
     ("tidy", "check what the compiler does not", |_| tidy::run()),
 ];

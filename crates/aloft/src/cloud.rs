@@ -1,6 +1,7 @@
 //! The local cloud's process: where it keeps its state, whether it runs, how it is started and stopped.
 
 use crate::failure::Mistakes;
+use crate::settings;
 use crate::terminal::Terminal;
 use aloft_base::Clock;
 use aloft_client::{Client, Credentials, Endpoint};
@@ -23,6 +24,8 @@ pub struct Running {
     pub endpoint: String,
     /// Where its state is; nothing when it keeps none.
     pub data: Option<PathBuf>,
+    /// The file with its settings, if there was one when it started.
+    pub settings: Option<PathBuf>,
 }
 
 /// `$ALOFT_HOME`, else `~/.aloft`.
@@ -64,10 +67,11 @@ pub fn log_path() -> PathBuf {
 }
 
 /// Writes down that this process is the cloud.
-pub fn record(endpoint: &str, data: Option<&Path>) -> anyhow::Result<()> {
+pub fn record(endpoint: &str, data: Option<&Path>, settings: Option<&Path>) -> anyhow::Result<()> {
     let path = record_path();
     fs::create_dir_all(home()).with_context(|| format!("cannot make {}", home().display()))?;
-    let record = json!({ "pid": std::process::id(), "endpoint": endpoint, "data": data });
+    let record =
+        json!({ "pid": std::process::id(), "endpoint": endpoint, "data": data, "settings": settings });
     let part = path.with_extension("json.part");
     fs::write(&part, record.to_string())
         .and_then(|()| fs::rename(&part, &path))
@@ -89,6 +93,7 @@ pub fn running() -> Option<Running> {
         pid,
         endpoint: record["endpoint"].as_str()?.to_owned(),
         data: record["data"].as_str().map(PathBuf::from),
+        settings: record["settings"].as_str().map(PathBuf::from),
     };
     is_aloft(pid).then_some(cloud)
 }
@@ -138,15 +143,25 @@ pub async fn exchange(endpoint: &str, method: &str, path: &str) -> anyhow::Resul
     Ok(body.to_vec())
 }
 
-/// The running cloud; one is started in the background when there is none.
+/// The running cloud; one is started in the background when there is none, with the settings that count here.
 pub async fn ensure_running(terminal: &Terminal) -> anyhow::Result<Running> {
+    // Its mistakes are shown whether it is needed or not.
+    let settings = settings::load(settings::find(&std::env::current_dir()?).as_deref())?.path;
     if let Some(cloud) = running()
         && health(&cloud).await.is_some()
     {
+        if let Some(path) = settings.as_ref().filter(|path| cloud.settings.as_ref() != Some(path)) {
+            terminal.say(&format!(
+                "The local cloud was not started with {}: `aloft cloud stop` lets the next command do so",
+                path.display()
+            ));
+        }
         return Ok(cloud);
     }
     terminal.progress("Starting the local cloud");
-    let cloud = start_detached(&[]).await?;
+    let arguments: Vec<String> =
+        settings.iter().map(|path| format!("--settings={}", path.display())).collect();
+    let cloud = start_detached(&arguments).await?;
     terminal.say(&format!("The local cloud runs at {}", cloud.endpoint));
     Ok(cloud)
 }

@@ -13,6 +13,7 @@ mod failure;
 mod lifecycle;
 mod sdks;
 mod session;
+mod settings;
 mod terminal;
 mod variables;
 

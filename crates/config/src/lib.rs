@@ -20,5 +20,6 @@ mod version;
 
 pub use load::{LoadError, LoadRequest, Loaded, load};
 pub use locate::find;
+pub use nearest::nearest;
 pub use service::{Service, Spans};
 pub use variables::{CloudVariables, SsmParameter};

@@ -1,7 +1,7 @@
 //! The word that somebody probably meant.
 
 /// The candidate that is nearest to a word, if any is near enough to be meant.
-pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let lower = word.to_lowercase();
     let near = candidates.map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate));
     let (distance, candidate) = near.min_by_key(|(distance, _)| *distance)?;

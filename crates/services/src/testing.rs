@@ -24,8 +24,18 @@ impl Cloud {
 
     /// With a store that may have a past.
     pub async fn start_on(store: Store, clock: Clock, services: Vec<Arc<dyn Service>>) -> Self {
+        Self::start_with(store, clock, services, Options::default()).await
+    }
+
+    /// With options, but for where it listens and what it unpacks.
+    pub async fn start_with(
+        store: Store,
+        clock: Clock,
+        services: Vec<Arc<dyn Service>>,
+        options: Options,
+    ) -> Self {
         let scratch = std::env::temp_dir().join(format!("aloft-services-{}", Ids::random().hex(8)));
-        let options = Options { port: 0, scratch, ..Options::default() };
+        let options = Options { port: 0, scratch, ..options };
         let started = Engine::start(options, clock.clone(), Ids::seeded(1), store, services).await;
         let engine = started.expect("a cloud");
         Self { context: engine.root_context(), engine, clock }

@@ -6,6 +6,8 @@
 
 mod clients;
 mod cloud;
+mod cycles;
+mod held;
 mod http;
 mod listener;
 mod places;
@@ -15,6 +17,8 @@ mod wait;
 
 pub use clients::{Clients, clean_environment};
 pub use cloud::{CloudOptions, TempCloud};
+pub use cycles::Cycles;
+pub use held::Held;
 pub use http::{Response, http, try_http};
 pub use listener::{Listener, Received};
 pub use places::{binary, cache, chromium, runtimes, shared, workspace};

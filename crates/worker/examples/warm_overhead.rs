@@ -34,6 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         idle_timeout: None,
         max_environments: 10,
         memory_budget_mb: 4096,
+        limits: Default::default(),
         isolation: if std::env::args().any(|it| it == "none") {
             Isolation::None
         } else {

@@ -33,7 +33,7 @@ mod uses;
 mod variables;
 mod workers;
 
-pub use aloft_sandbox::{Destination, Isolation};
+pub use aloft_sandbox::{Destination, DestinationError, Isolation};
 pub use function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
 };

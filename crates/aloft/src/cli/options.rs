@@ -39,13 +39,16 @@ pub struct CloudStart {
     /// Return once it answers
     #[arg(long)]
     pub detach: bool,
+    /// The settings [default: aloft.toml in this directory, else in the cloud's home]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
     /// How many seconds after a function's last request a warm execution environment is kept at most [default: as long as
     /// the times of its requests suggest, 300 at first]
     #[arg(long)]
     pub idle_seconds: Option<u64>,
-    /// How functions are kept apart: `strict` starts only where all of it is possible
-    #[arg(long, value_enum, default_value_t)]
-    pub isolation: Isolation,
+    /// How functions are kept apart: `strict` starts only where all of it is possible [default: best-effort]
+    #[arg(long, value_enum)]
+    pub isolation: Option<Isolation>,
     /// What functions may reach besides this cloud and public addresses: ADDRESS[/PREFIX][:PORT], such as
     /// 127.0.0.1:5432 for a database on this machine (may be repeated)
     #[arg(long, value_name = "ADDRESS")]

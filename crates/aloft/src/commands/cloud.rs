@@ -3,6 +3,7 @@
 use crate::cli::{Cloud, CloudStart, Isolation as Asked};
 use crate::cloud::{self, Running};
 use crate::failure::Mistakes;
+use crate::settings::{self, Settings};
 use crate::terminal::Terminal;
 use aloft_base::{Clock, Ids};
 use aloft_engine::{Engine, Isolation, Options, Service, StartError};
@@ -39,8 +40,9 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
             "stop it with `aloft cloud stop`, or set ALOFT_HOME for a second one",
         ));
     }
+    let settings = settings(options)?;
     if options.detach {
-        let cloud = cloud::start_detached(&arguments(options)).await?;
+        let cloud = cloud::start_detached(&arguments(options, &settings)).await?;
         terminal.success(&format!("The local cloud runs at {}", cloud.endpoint));
         return Ok(());
     }
@@ -48,7 +50,7 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         // No signal of the terminal that started it shall reach it.
         rustix::process::setsid().context("cannot leave the terminal")?;
     }
-    let isolation = isolation(options.isolation)?;
+    let isolation = isolation(settings.isolation)?;
     let services = services(options, terminal)?;
     raise_descriptors();
     // Before anything can be recorded that a signal should remove.
@@ -67,19 +69,26 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
         scratch: scratch.clone(),
         runtimes: cloud::runtimes(),
         require_credentials: !options.host.is_loopback(),
-        environment_idle: options.idle_seconds.map(Duration::from_secs),
+        environment_idle: settings.idle_timeout,
+        max_environments: settings.environments,
+        memory_budget_mb: settings.memory_budget_mb,
+        limits: settings.limits,
         isolation,
-        allowed: options.allow.clone(),
+        allowed: settings.allow.clone(),
         ..Options::default()
     };
     let engine = Engine::start(engine_options, Clock::system(), Ids::random(), store, services).await;
     let engine = engine.map_err(|error| explain_start(&error))?;
-    cloud::record(&engine.endpoint(), (!options.ephemeral).then_some(data.as_path()))?;
+    let kept = (!options.ephemeral).then_some(data.as_path());
+    cloud::record(&engine.endpoint(), kept, settings.path.as_deref())?;
     terminal.say(&format!("The local cloud runs at {}", engine.endpoint()));
     terminal.detail(&format!(
         "State: {}",
         if options.ephemeral { "in memory".to_owned() } else { data.display().to_string() }
     ));
+    if let Some(path) = &settings.path {
+        terminal.detail(&format!("Settings: {}", path.display()));
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -93,10 +102,31 @@ pub async fn start(options: &CloudStart, terminal: &Terminal) -> anyhow::Result<
     Ok(())
 }
 
-fn arguments(options: &CloudStart) -> Vec<String> {
+/// What counts: the file's word where the command line has none.
+fn settings(options: &CloudStart) -> anyhow::Result<Settings> {
+    let path = match &options.settings {
+        Some(path) => Some(path.clone()),
+        None => settings::find(&std::env::current_dir()?),
+    };
+    let mut settings = settings::load(path.as_deref())?;
+    if let Some(seconds) = options.idle_seconds {
+        settings.idle_timeout = Some(Duration::from_secs(seconds));
+    }
+    if let Some(isolation) = options.isolation {
+        settings.isolation = isolation;
+    }
+    if !options.allow.is_empty() {
+        settings.allow.clone_from(&options.allow);
+    }
+    Ok(settings)
+}
+
+/// Those of the process that is started for these.
+fn arguments(options: &CloudStart, settings: &Settings) -> Vec<String> {
     let mut arguments = vec![format!("--port={}", options.port), format!("--host={}", options.host)];
+    arguments.extend(settings.path.as_ref().map(|path| format!("--settings={}", path.display())));
     arguments.extend(options.idle_seconds.map(|seconds| format!("--idle-seconds={seconds}")));
-    let isolation = options.isolation.to_possible_value();
+    let isolation = options.isolation.and_then(|isolation| isolation.to_possible_value());
     arguments.extend(isolation.map(|it| format!("--isolation={}", it.get_name())));
     arguments.extend(options.allow.iter().map(|it| format!("--allow={it}")));
     // The cloud's process has another working directory.
@@ -236,6 +266,7 @@ fn status_json(running: Option<&Running>, health: Option<&Value>) -> Value {
         "endpoint": running.map(|cloud| &cloud.endpoint),
         "pid": running.map(|cloud| cloud.pid),
         "data": running.and_then(|cloud| cloud.data.as_ref()),
+        "settings": running.and_then(|cloud| cloud.settings.as_ref()),
         "version": health.map(|health| &health["version"]),
         "services": health.map(|health| &health["services"]),
     })
@@ -248,8 +279,10 @@ fn status_text(running: Option<&Running>, health: Option<&Value>) -> String {
     let services: Vec<&str> =
         health["services"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let state = cloud.data.as_ref().map_or_else(|| "in memory".to_owned(), |data| data.display().to_string());
+    let settings =
+        cloud.settings.as_ref().map_or_else(String::new, |path| format!("\nsettings: {}", path.display()));
     format!(
-        "running\nendpoint: {}\nprocess: {}\nstate: {state}\nservices: {}",
+        "running\nendpoint: {}\nprocess: {}\nstate: {state}{settings}\nservices: {}",
         cloud.endpoint,
         cloud.pid,
         services.join(", ")

@@ -25,9 +25,11 @@ mod notes_api;
 mod order_worker;
 mod original;
 mod plan;
+mod reliability;
 mod rollback;
 mod schedules;
 mod sdks;
+mod settings;
 mod word_count;
 
 use aloft_testkit::{Project, TempCloud};

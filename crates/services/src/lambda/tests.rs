@@ -3,6 +3,7 @@
 mod asynchronous;
 mod functions;
 mod invoking;
+mod limits;
 mod queues;
 mod stacks;
 mod streams;
