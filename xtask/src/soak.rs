@@ -35,7 +35,9 @@ pub fn run(words: &[String]) -> Result<()> {
     while done < cycles {
         done += functions.round(&cloud);
         if done * SAMPLES / cycles > memory.0.len() {
-            memory.sample(done, Held::by(&cloud).resident_kb);
+            let held = Held::by(&cloud);
+            println!("{done:>10}: {held}");
+            memory.sample(done, held.resident_kb);
         }
     }
     let took = began.elapsed().as_secs_f64();

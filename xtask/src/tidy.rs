@@ -64,6 +64,7 @@ pub fn run() -> Result<()> {
     let mut wrong = Vec::new();
     arrows(&mut wrong)?;
     map(&root, &mut wrong)?;
+    promises(&root, &mut wrong)?;
     for folder in FOLDERS {
         walk(&root, &root.join(folder), &mut wrong)?;
     }
@@ -74,6 +75,19 @@ pub fn run() -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "not tidy:\n  {}", wrong.join("\n  "));
+    Ok(())
+}
+
+/// Every test that `docs/reliability.md` names is there: `crates/.../file.rs::name` in backquotes.
+fn promises(root: &Path, wrong: &mut Vec<String>) -> Result<()> {
+    let text = fs::read_to_string(root.join("docs/reliability.md")).context("docs/reliability.md")?;
+    for named in text.split('`').filter(|it| it.starts_with("crates/")) {
+        let Some((path, test)) = named.split_once("::") else { continue };
+        let source = fs::read_to_string(root.join(path)).unwrap_or_default();
+        if !source.contains(&format!("fn {test}(")) {
+            wrong.push(format!("docs/reliability.md names {named}, which is not there"));
+        }
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Streams that feed functions and answers that come in pieces, as the official clients see them.
 
-use super::deploy;
-use aloft_testkit::{Project, TempCloud};
+use super::{SOON, deploy, logs};
+use aloft_testkit::{Project, TempCloud, until};
 
 const SERVICE: &str = r#"
 service: flow
@@ -112,4 +112,75 @@ equal(sorted(sent), sorted(f"click-{number}" for number in range(20)))
 fails("ResourceNotFoundException", kinesis.describe_stream, StreamName="none")
 "#,
     );
+}
+
+const ORDERED: &str = r#"
+service: ordered
+provider: { name: aws, runtime: python3.11 }
+functions:
+  work:
+    handler: work.handle
+    events: [{ sqs: { arn: { Fn::GetAtt: [Queue, Arn] }, batchSize: 2 } }]
+resources:
+  Resources:
+    Queue: { Type: AWS::SQS::Queue, Properties: { QueueName: ordered.fifo, FifoQueue: true, ContentBasedDeduplication: true, VisibilityTimeout: 30 } }
+"#;
+
+const WORK: &str = "import time
+def handle(event, context):
+    for record in event['Records']:
+        print('done', record['body'] + '.')
+        time.sleep(0.02)
+";
+
+/// Killed in the middle of the work, twice: all messages come, each group's in their order, and only what was at work comes
+/// again.
+#[test]
+fn groups_keep_their_order_when_the_cloud_is_killed() {
+    const GROUPS: usize = 3;
+    const OF_A_GROUP: usize = 10;
+    let mut cloud = TempCloud::start();
+    let project = Project::new(&[("serverless.yml", ORDERED), ("work.py", WORK)]);
+    deploy(&cloud, &project);
+    cloud.clients().boto3(&format!(
+        r#"
+sqs = boto3.client("sqs")
+url = sqs.get_queue_url(QueueName="ordered.fifo")["QueueUrl"]
+for number in range({OF_A_GROUP}):
+    entries = [{{"Id": str(group), "MessageBody": f"{{group}}-{{number}}", "MessageGroupId": str(group)}} for group in range({GROUPS})]
+    equal(len(sqs.send_message_batch(QueueUrl=url, Entries=entries)["Successful"]), {GROUPS})
+"#
+    ));
+    let done = |text: &str| -> Vec<(usize, usize)> {
+        let lines = text.lines().filter_map(|line| line.split_once("done ")?.1.strip_suffix('.'));
+        lines
+            .filter_map(|it| it.split_once('-').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?))))
+            .collect()
+    };
+    for count in [3, 14] {
+        let begun = logs(&cloud, &project, "work", |text| done(text).len() >= count);
+        assert!(done(&begun).len() < GROUPS * OF_A_GROUP, "it was too quick");
+        cloud.restart();
+        // What was at work at the kill is visible again after its time.
+        cloud.advance(31);
+    }
+    let mut all = Vec::new();
+    until("all messages are done", SOON, || {
+        all = done(&cloud.aloft(project.path(), &["logs", "--local", "--function", "work"]).success().stdout);
+        (0..GROUPS).all(|group| all.contains(&(group, OF_A_GROUP - 1)))
+    });
+    for group in 0..GROUPS {
+        let mut first: Vec<usize> = Vec::new();
+        for (_, number) in all.iter().filter(|(of, _)| *of == group) {
+            if !first.contains(number) {
+                first.push(*number);
+            }
+        }
+        assert_eq!(first, (0..OF_A_GROUP).collect::<Vec<_>>(), "{group}: {all:?}");
+        for number in 0..OF_A_GROUP {
+            let times = all.iter().filter(|it| **it == (group, number)).count();
+            // Once more for each kill, and for each jump of the clock while it was at work.
+            assert!(times <= 5, "{group}-{number} {times} times");
+        }
+    }
 }

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 fn environments_that_went_have_left_nothing() {
     let cloud = TempCloud::start();
     let functions = Cycles::deploy(&cloud);
-    for _ in 0..3 {
+    for _ in 0..2 {
         functions.round(&cloud);
     }
     functions.warm(&cloud, 100);
     let before = functions.rest(&cloud);
-    let started: usize = (0..8).map(|_| functions.round(&cloud)).sum();
-    assert!(started > 60, "{started}");
+    let started: usize = (0..5).map(|_| functions.round(&cloud)).sum();
+    assert!(started > 24, "{started}");
     functions.warm(&cloud, 300);
     let after = functions.rest(&cloud);
     for ((name, before), (_, after)) in before.counts().into_iter().zip(after.counts()) {
@@ -51,7 +51,7 @@ def answer(event, context):
 
 /// The middle one of some requests' times.
 fn median(address: &str) -> Duration {
-    let mut all: Vec<Duration> = (0..21)
+    let mut all: Vec<Duration> = (0..11)
         .map(|_| {
             let began = Instant::now();
             let answer = try_http("GET", address, &[], b"").expect("an answer");
@@ -82,8 +82,11 @@ fn the_gateway_answers_while_functions_spin() {
     };
     until("ten functions spin", super::SOON, || spinning() == 10);
     // The best of a few rounds: others use this machine too.
-    let beside = (0..5).map(|_| median(&address)).min().expect("some");
-    assert!(beside < 5 * alone, "{alone:?} alone, {beside:?} beside ten that spin");
+    let mut beside = Vec::new();
+    while beside.len() < 5 && beside.last().is_none_or(|it| *it >= 5 * alone) {
+        beside.push(median(&address));
+    }
+    assert!(beside.last() < Some(&(5 * alone)), "{alone:?} alone, {beside:?} beside ten that spin");
 }
 
 const CURIOUS: &str = "service: curious

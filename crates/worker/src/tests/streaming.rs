@@ -1,8 +1,9 @@
 //! Answers that are read while they are written.
 
 use super::{Bench, event, function};
-use crate::{FunctionError, Invocation, ResponseStream, StreamPiece};
+use crate::{EnvironmentLimits, FunctionError, Invocation, ResponseStream, StreamPiece, WorkersOptions};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The pieces of a streamed answer, and its end: the error's kind and the payload.
 async fn stream(bench: &Bench, code: &str) -> (Vec<StreamPiece>, Option<FunctionError>, String) {
@@ -50,5 +51,31 @@ async fn pieces_come_one_by_one() {
     // A function that does not stream: all of it is in the outcome.
     let whole = stream(&bench, "exports.handler = async () => 'whole'").await;
     assert_eq!(whole, (vec![], None, r#""whole""#.to_owned()));
+    bench.end().await;
+}
+
+/// The pieces within the limit are passed on, the invocation fails, and the environment goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_much_ends_a_streamed_answer() {
+    assert_eq!(EnvironmentLimits::default().streamed, 200 * 1024 * 1024);
+    let bench = Bench::with_options(Duration::from_secs(10), |options| WorkersOptions {
+        limits: EnvironmentLimits { streamed: 100_000, ..options.limits },
+        ..options
+    });
+    let code = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+        for (let count = 0; count < 30; count++) {
+            stream.write('x'.repeat(5000));
+            await new Promise((done) => setTimeout(done, 1));
+        }
+        stream.end();
+    })";
+    let (pieces, error, payload) = stream(&bench, code).await;
+    let length = |piece: &StreamPiece| if let StreamPiece::Data(data) = piece { data.len() } else { 0 };
+    let passed_on: usize = pieces.iter().map(length).sum();
+    assert!((80_000..=100_000).contains(&passed_on), "{passed_on}");
+    assert_eq!(error, Some(FunctionError::Handled));
+    let message = "Response payload size exceeded maximum allowed payload size (100000 bytes).";
+    assert!(payload.contains("Function.ResponseSizeTooLarge") && payload.contains(message), "{payload}");
+    assert_eq!(bench.workers.status().environments.len(), 1);
     bench.end().await;
 }

@@ -107,6 +107,28 @@ async fn an_event_is_tried_three_times_and_then_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_run_once_when_nothing_fails() {
+    const EVENTS_SENT: usize = 40;
+    let cloud = cloud().await;
+    create(&cloud, python("once", "def handler(event, context):\n    print('ran', event['number'])")).await;
+    let sent = (0..EVENTS_SENT).map(|number| {
+        let (context, body) =
+            (cloud.context.clone(), Some(Bytes::from(json!({ "number": number }).to_string())));
+        tokio::spawn(async move { context.call_with_body("lambda", "Invoke", event("once"), body).await })
+    });
+    for one in sent.collect::<Vec<_>>() {
+        one.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
+    }
+    nothing_left(&cloud).await;
+    let lines = log_with(&cloud, "once", "ran ", EVENTS_SENT).await;
+    for number in 0..EVENTS_SENT {
+        assert_eq!(lines.iter().filter(|line| **line == format!("ran {number}\n")).count(), 1, "{number}");
+    }
+    assert_eq!(ledger(&cloud, EVENTS_SENT).await.len(), EVENTS_SENT);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_finds_no_room_waits_without_losing_a_try() {
     let cloud = cloud().await;
     create_queue(&cloud, "bad", json!({})).await;
