@@ -19,7 +19,7 @@ pub struct Held {
     pub groups: usize,
     /// Mounts that it sees.
     pub mounts: usize,
-    /// Networks of the processes of this machine.
+    /// Networks of it and of the processes below it.
     pub networks: usize,
     /// Files and directories for its functions.
     pub files: usize,
@@ -45,7 +45,7 @@ impl Held {
             processes: descendants(cloud.pid()).len(),
             groups: below(Path::new("/sys/fs/cgroup"), &|it| it.ancestors().any(is_mine)),
             mounts: mounts.lines().count(),
-            networks: networks(),
+            networks: networks(cloud.pid()),
             // The unpacked code stays as long as its function is there.
             files: below(&cloud.home().join("cloud/scratch"), &|it| !it.ends_with("code")),
             resident_kb: field("VmRSS:"),
@@ -97,9 +97,13 @@ fn processes() -> impl Iterator<Item = u32> {
         .filter_map(|it| it.file_name().to_str()?.parse().ok())
 }
 
-fn networks() -> usize {
-    let all = processes().filter_map(|pid| fs::read_link(format!("/proc/{pid}/ns/net")).ok());
-    all.collect::<BTreeSet<_>>().len()
+/// The networks of a process and those below it, and those that it holds on to by a descriptor.
+fn networks(pid: u32) -> usize {
+    let all = descendants(pid).into_iter().chain([pid]);
+    let own = all.filter_map(|pid| fs::read_link(format!("/proc/{pid}/ns/net")).ok());
+    let held = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let held = held.filter_map(|it| fs::read_link(it.path()).ok());
+    own.chain(held.filter(|it| it.to_string_lossy().starts_with("net:"))).collect::<BTreeSet<_>>().len()
 }
 
 /// How many entries there are below a directory that count.
