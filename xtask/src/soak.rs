@@ -22,7 +22,11 @@ pub fn run(words: &[String]) -> Result<()> {
     let invocations = number(words, "--invocations", 100_000)?;
     let binary = shell::release_binary()?;
     setup::runtimes()?;
-    let cloud = TempCloud::with(CloudOptions { binary: Some(binary), ..CloudOptions::default() });
+    let cloud = TempCloud::with(CloudOptions {
+        binary: Some(binary),
+        arguments: Cycles::arguments(),
+        ..CloudOptions::default()
+    });
     let functions = Cycles::deploy(&cloud);
     for _ in 0..WARM_UP {
         functions.round(&cloud);

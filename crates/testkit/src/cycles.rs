@@ -29,6 +29,11 @@ pub struct Cycles {
 }
 
 impl Cycles {
+    /// What a cloud is started with whose environments shall go when they are idle for that long.
+    pub fn arguments() -> Vec<String> {
+        vec![format!("--idle-seconds={}", IDLE - 1)]
+    }
+
     /// Deploys them.
     #[track_caller]
     pub fn deploy(cloud: &TempCloud) -> Self {
