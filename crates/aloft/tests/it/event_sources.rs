@@ -164,8 +164,14 @@ for number in range({OF_A_GROUP}):
         // What was at work at the kill is visible again after its time.
         cloud.advance(31);
     }
-    let mut all = Vec::new();
+    let (mut all, mut before, mut jumps) = (Vec::new(), 0, 2);
     until("all messages are done", SOON, || {
+        // What a jump of the clock took from who was at work comes again after its time, too.
+        if before == all.len() {
+            cloud.advance(31);
+            jumps += 1;
+        }
+        before = all.len();
         all = done(&cloud.aloft(project.path(), &["logs", "--local", "--function", "work"]).success().stdout);
         (0..GROUPS).all(|group| all.contains(&(group, OF_A_GROUP - 1)))
     });
@@ -180,7 +186,7 @@ for number in range({OF_A_GROUP}):
         for number in 0..OF_A_GROUP {
             let times = all.iter().filter(|it| **it == (group, number)).count();
             // Once more for each kill, and for each jump of the clock while it was at work.
-            assert!(times <= 5, "{group}-{number} {times} times");
+            assert!(times <= 1 + 2 + jumps, "{group}-{number} {times} times");
         }
     }
 }
