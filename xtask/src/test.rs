@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+/// How a test program's summary begins.
+const OF_CARGO: &str = "test result:";
+
 /// What was counted so far.
 #[derive(Default)]
 struct Count {
@@ -56,7 +59,7 @@ impl Count {
             println!("== {package} with {features}");
             let before = self.failed;
             let chosen = ["test", "--package", package, "--features", features];
-            let is_good = self.watch(&mut shell::cargo(&[&chosen[..], tests].concat()))?;
+            let is_good = self.watch(&mut shell::cargo(&[&chosen[..], tests].concat()), OF_CARGO)?;
             self.failed += u64::from(!is_good && self.failed == before);
             let clippy = ["clippy", "--package", package, "--features", features, "--all-targets", "--quiet"];
             let clippy = [&clippy[..], &["--", "-D", "warnings"]].concat();
@@ -85,19 +88,17 @@ impl Count {
         let everything = if has_nextest {
             let nextest =
                 ["nextest", "run", "--workspace", "--no-fail-fast", "--color=never", "--status-level=fail"];
-            self.watch(&mut shell::cargo(&nextest))?
+            self.watch(&mut shell::cargo(&nextest), "Summary [")?
         } else {
-            self.watch(&mut shell::cargo(&[
-                "test",
-                "--workspace",
-                "--no-fail-fast",
-                "--lib",
-                "--bins",
-                "--tests",
-            ]))?
+            self.watch(
+                &mut shell::cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]),
+                OF_CARGO,
+            )?
         };
-        let examples =
-            self.watch(&mut shell::cargo(&["test", "--workspace", "--no-fail-fast", "--doc", "--quiet"]))?;
+        let examples = self.watch(
+            &mut shell::cargo(&["test", "--workspace", "--no-fail-fast", "--doc", "--quiet"]),
+            OF_CARGO,
+        )?;
         // Something that did not build is a failure that no test told of.
         if !(everything && examples) && self.failed == before {
             self.failed += 1;
@@ -105,14 +106,14 @@ impl Count {
         Ok(())
     }
 
-    /// Runs tests, passes on what they print, counts their summaries. True when all of it succeeded.
-    fn watch(&mut self, command: &mut Command) -> Result<bool> {
+    /// Runs tests, passes on what they print, counts the summaries that begin so. True when all of it succeeded.
+    fn watch(&mut self, command: &mut Command, beginning: &str) -> Result<bool> {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start cargo")?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         thread::scope(|scope| {
-            let reader = scope.spawn(|| follow(err));
-            let mut found = follow(out);
+            let reader = scope.spawn(|| follow(err, beginning));
+            let mut found = follow(out, beginning);
             found.extend(reader.join().unwrap_or_default());
             for (passed, failed) in found {
                 self.passed += passed;
@@ -123,15 +124,16 @@ impl Count {
     }
 }
 
-fn follow(pipe: Option<impl Read>) -> Vec<(u64, u64)> {
+fn follow(pipe: Option<impl Read>, beginning: &str) -> Vec<(u64, u64)> {
     let lines = pipe.into_iter().flat_map(|pipe| BufReader::new(pipe).lines().map_while(Result::ok));
-    lines.inspect(|line| println!("{line}")).filter_map(|line| summary(&line)).collect()
+    lines.inspect(|line| println!("{line}")).filter_map(|line| summary(&line, beginning)).collect()
 }
 
-/// How many passed and failed, in the last line of nextest or of a test program.
-fn summary(line: &str) -> Option<(u64, u64)> {
+/// How many passed and failed, in the last line of nextest or of a test program. Nextest shows what failed tests print, their
+/// own summaries among it: `beginning` says which lines count.
+fn summary(line: &str, beginning: &str) -> Option<(u64, u64)> {
     let line = line.trim_start();
-    if !line.starts_with("test result:") && !line.starts_with("Summary [") {
+    if !line.starts_with(beginning) {
         return None;
     }
     let number = |word: &str| {
@@ -168,7 +170,9 @@ mod tests {
             ),
             ("test a::b ... ok", None),
         ] {
-            assert_eq!(summary(line), expected, "{line}");
+            let beginning = if line.starts_with("test") { super::OF_CARGO } else { "Summary [" };
+            assert_eq!(summary(line, beginning), expected, "{line}");
+            assert_eq!(summary(line, "other"), None);
         }
     }
 }
