@@ -166,7 +166,8 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
-    /// Like [`Store::write`] for who cannot wait: the order is kept, but nobody hears whether it worked.
+    /// Like [`Store::write`] for who cannot wait: the order is kept, but nobody hears whether it worked. Such writes gather
+    /// for some milliseconds, so that many share a commit; [`Store::settle`] ends that.
     pub fn write_later<F>(&self, work: F)
     where
         F: FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
@@ -176,9 +177,17 @@ impl Store {
                 tracing::error!(%error, "a write in the background failed");
             }
         };
-        if let Err(error) = self.0.writer.submit(work, log) {
+        if let Err(error) = self.0.writer.submit_later(work, log) {
             tracing::error!(%error, "a write in the background was lost");
         }
+    }
+
+    /// Waits until everything is on disk that was given to [`Store::write_later`] before. For who is about to read it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        if self.0.writer.is_settled() { Ok(()) } else { self.write(|_| Ok(())).await }
     }
 
     /// Changes after every commit that touched `keyspace`.

@@ -122,3 +122,45 @@ fn many_writers_are_serialised() {
     let count: Option<u64> = store.read().and_then(|now| now.get_json(NUMBERS, "count")).expect("a row");
     assert_eq!(count, Some(500));
 }
+
+#[test]
+fn what_nobody_waits_for_comes_in_its_order() {
+    let store = Store::ephemeral().expect("a store");
+    let append = |store: &Store, text: &'static str| {
+        store.write_later(move |transaction| {
+            let before = transaction.get(NUMBERS, "all")?.unwrap_or_default();
+            transaction.put(NUMBERS, "all", [before, text.into()].concat());
+            Ok(())
+        });
+    };
+    let seen = |store: &Store| store.read().and_then(|now| now.get(NUMBERS, "all")).expect("read");
+    for text in ["a", "b", "c"] {
+        append(&store, text);
+    }
+    block_on(store.settle()).expect("settled");
+    assert_eq!(seen(&store).as_deref(), Some(&b"abc"[..]));
+    append(&store, "d");
+    // Who is answered finds what came before.
+    put(&store, &[("a", "1")]);
+    assert_eq!(seen(&store).as_deref(), Some(&b"abcd"[..]));
+    // More than wait at a time.
+    (0..5000).for_each(|_| append(&store, "e"));
+    block_on(store.settle()).expect("settled");
+    assert_eq!(seen(&store).map(|all| all.len()), Some(5004));
+}
+
+#[test]
+fn a_store_that_is_closed_writes_what_nobody_waits_for() {
+    let directory = std::env::temp_dir().join(format!("aloft-later-{}", aloft_base::Ids::random().hex(8)));
+    let store = Store::open(&directory).expect("a store");
+    put(&store, &[("a", "1")]);
+    store.write_later(|transaction| {
+        transaction.put(NUMBERS, "b", "2");
+        Ok(())
+    });
+    drop(store);
+    let store = Store::open(&directory).expect("a store");
+    assert_eq!(texts(store.read().and_then(|now| now.scan(NUMBERS, "b", 9)).expect("rows")), ["b=2"]);
+    drop(store);
+    std::fs::remove_dir_all(&directory).expect("removed");
+}

@@ -124,6 +124,7 @@ pub(super) async fn get(_: &Logs, context: &Context, input: Get) -> Outcome<Valu
     let group =
         GroupName::either(context, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
     let oldest = group.find(context)?.oldest(context.now());
+    context.store().settle().await?;
     let snapshot = context.store().read()?;
     snapshot.get(STREAMS, group.stream_key(&input.log_stream_name))?.ok_or_else(no_stream)?;
     let token = match &input.next_token {

@@ -96,6 +96,7 @@ pub(super) async fn filter(_: &Logs, context: &Context, input: Filter) -> Outcom
         Some(names) => names.contains(name),
         None => name.starts_with(&prefix),
     };
+    context.store().settle().await?;
     let snapshot = context.store().read()?;
     let mut cursors: Vec<Cursor> = streams::of_group(context, &group)?
         .into_iter()

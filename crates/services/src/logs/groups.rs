@@ -81,6 +81,7 @@ pub(super) async fn describe(_: &Logs, context: &Context, input: Describe) -> Ou
         )
         .into());
     }
+    context.store().settle().await?;
     let snapshot = context.store().read()?;
     let rows = snapshot.scan_json::<Group>(
         GROUPS,

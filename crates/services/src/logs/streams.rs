@@ -68,6 +68,7 @@ pub(super) async fn describe(_: &Logs, context: &Context, input: Describe) -> Ou
         return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix.").into());
     }
     let prefix = input.log_stream_name_prefix.unwrap_or_default();
+    context.store().settle().await?;
     let mut streams = of_group(context, &group)?;
     streams.retain(|(name, _)| name.starts_with(&prefix));
     if by_time {
