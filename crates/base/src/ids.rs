@@ -1,5 +1,6 @@
 //! Identifiers, from the system's random source or, in tests, from a seed.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,8 +29,14 @@ impl Ids {
         self.fill(&mut bytes);
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let mut text = String::with_capacity(36);
+        for (position, byte) in bytes.into_iter().enumerate() {
+            if matches!(position, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            text.extend([byte >> 4, byte & 0x0f].map(|digit| char::from(HEX[usize::from(digit)])));
+        }
+        text
     }
 
     /// `length` characters of `[a-z0-9]`.
@@ -57,7 +64,7 @@ impl Ids {
     /// Fills `bytes` with random ones.
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            None => getrandom::fill(bytes).expect("the system's random source works"),
+            None => fill_at_random(bytes),
             Some(state) => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 for chunk in bytes.chunks_mut(8) {
@@ -72,6 +79,27 @@ impl Ids {
         self.fill(&mut bytes);
         bytes.into_iter().map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()])).collect()
     }
+}
+
+/// Fills `bytes` from the system's random source, which each thread asks for many at a time.
+fn fill_at_random(bytes: &mut [u8]) {
+    const ASKED: usize = 512;
+    thread_local! {
+        // Used from the end on.
+        static LEFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let ask = |bytes: &mut [u8]| getrandom::fill(bytes).expect("the system's random source works");
+    if bytes.len() > ASKED {
+        return ask(bytes);
+    }
+    LEFT.with_borrow_mut(|left| {
+        if left.len() < bytes.len() {
+            left.resize(ASKED, 0);
+            ask(left);
+        }
+        bytes.copy_from_slice(&left[left.len() - bytes.len()..]);
+        left.truncate(left.len() - bytes.len());
+    });
 }
 
 /// One step of SplitMix64.

@@ -54,7 +54,7 @@ impl Running {
             isolation: options.isolation,
             allowed: options.allowed.clone(),
             code_roots: vec![options.scratch.join("code"), options.runtimes.clone()],
-            logs: Arc::new(Sink { store: engine.store().clone(), clock: engine.clock().clone() }),
+            logs: Arc::new(Sink::new(engine.store().clone(), engine.clock().clone())),
             credentials: Arc::new(move |spec| given.of(spec)),
         });
         Arc::new(Self {
