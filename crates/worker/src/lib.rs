@@ -1,12 +1,13 @@
 //! Execution environments: the processes that run functions, one for each concurrent request.
 //!
-//! [`Workers`] starts an environment when a request finds none idle, reuses it while it is warm and stops it when it has
+//! [`Workers`] starts an environment when a request finds none idle (unless one will be free sooner, see [`lines`]), reuses it while it is warm and stops it when it has
 //! been idle for long. Each environment speaks the Lambda Runtime API on a listener of its own. A language is one folder
 //! or file in [`runtimes`]. Nothing here knows a service, a function's policy or where logs are kept: log lines go to a
 //! [`LogSink`], credentials come from a closure.
 //! Keeps true: an environment serves one function and one request at a time; after [`Workers::shutdown`] no process, no
 //! control group and no file of it is left.
 
+mod checkout;
 mod environment;
 mod exchange;
 mod extension_api;
@@ -15,6 +16,7 @@ mod function;
 mod invocation;
 pub mod keep_alive;
 mod limits;
+mod lines;
 mod logs;
 mod once;
 mod outward;

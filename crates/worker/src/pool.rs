@@ -6,11 +6,13 @@
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
 use crate::keep_alive::Bounds;
+use crate::lines::{Lines, MOST_PATIENCE, PATIENCE, Processors};
 use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What an environment counts for in the budget until it has been measured, in MB.
 const UNMEASURED_MB: u32 = 128;
@@ -87,6 +89,7 @@ pub(crate) struct Pool {
     /// Idle members by version, the most recently used last.
     idle: HashMap<String, Vec<u64>>,
     uses: Uses,
+    lines: Lines,
     last: u64,
     /// How many environments of versions there are to be, used or not, by function.
     kept: HashMap<String, Vec<Kept>>,
@@ -110,6 +113,8 @@ struct Member {
     used_mb: u32,
     invocations: u64,
     last_used: Timestamp,
+    /// When its invocation took it.
+    taken: Timestamp,
     /// It works for an invocation, or is started for one.
     serves: bool,
     retired: bool,
@@ -141,6 +146,7 @@ impl Pool {
             members: BTreeMap::new(),
             idle: HashMap::new(),
             uses: Uses::new(bounds),
+            lines: Lines::default(),
             last: 0,
             kept: HashMap::new(),
             stopping: 0,
@@ -209,17 +215,20 @@ impl Pool {
         self.members.is_empty() && self.stopping == 0
     }
 
-    /// An idle environment of this revision, which is busy from now on. Dead ones and those of other revisions that are
-    /// met on the way go to `removed`.
+    /// An idle environment of this revision, which is busy from now on; for one that comes in between, only when there are
+    /// more than stand in line. Dead ones and those of other revisions that are met on the way go to `removed`.
     pub(crate) fn take(
         &mut self,
         spec: &FunctionSpec,
+        in_turn: bool,
         now: Timestamp,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Option<(u64, Arc<Environment>)> {
         let key = version_key(spec);
+        let reserved = if in_turn { 0 } else { self.lines.length(&key) };
         loop {
-            let id = self.idle.get_mut(&key)?.pop()?;
+            let idle = self.idle.get_mut(&key).filter(|idle| idle.len() > reserved)?;
+            let id = idle.pop()?;
             let member = self.members.get_mut(&id)?;
             match member
                 .environment
@@ -227,13 +236,44 @@ impl Pool {
                 .filter(|it| it.is_alive() && member.spec.revision == spec.revision)
             {
                 Some(environment) => {
-                    (member.state, member.serves) = (EnvironmentState::Busy, true);
+                    (member.state, member.serves, member.taken) = (EnvironmentState::Busy, true, now);
                     self.uses.begins(&key, now);
                     environment.jailed.thaw();
                     return Some((id, environment));
                 }
                 None => removed.extend(self.remove(id)),
             }
+        }
+    }
+
+    /// A place in line for an environment of this revision, where one is likely to be free soon: there are some, the
+    /// function is quick as far as is known, and a new one would have to share the processors with what runs or starts. `waited` counts
+    /// from the first time. To be left with [`Pool::leave`].
+    pub(crate) fn join(
+        &mut self,
+        spec: &FunctionSpec,
+        waited: Duration,
+        processors: &Processors,
+    ) -> Option<Arc<Notify>> {
+        let key = version_key(spec);
+        let starting = self.members.values().filter(|it| it.state == EnvironmentState::Starting);
+        let (enough_start, busy) = (starting.count() >= processors.count(), processors.are_busy());
+        let crowded = match waited {
+            _ if waited < PATIENCE => enough_start || busy,
+            _ if waited < MOST_PATIENCE => enough_start && busy,
+            _ => false,
+        };
+        let slow = self.uses.takes(&key).is_some_and(|took| took > PATIENCE);
+        let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;
+        (crowded && !slow && self.members.values().any(is_one)).then(|| self.lines.join(&key))
+    }
+
+    /// Leaves the line. Whoever is next shall look whether there is something for them.
+    pub(crate) fn leave(&mut self, spec: &FunctionSpec) {
+        let key = version_key(spec);
+        self.lines.leave(&key);
+        if self.idle.get(&key).is_some_and(|idle| !idle.is_empty()) {
+            self.lines.call(&key);
         }
     }
 
@@ -257,6 +297,7 @@ impl Pool {
             used_mb: 0,
             invocations: 0,
             last_used: now,
+            taken: now,
             serves: purpose == Purpose::Invocation,
             retired: false,
         };
@@ -348,12 +389,16 @@ impl Pool {
         member.last_used = now;
         if std::mem::take(&mut member.serves) {
             self.uses.ends(&member.key, &member.spec, member.retired, now);
+            if member.invocations > 1 {
+                self.uses.took(&member.key, now.since(member.taken));
+            }
         }
         let alive = member.environment.as_ref().is_some_and(|it| it.is_alive());
         if !fit || !alive || member.retired || self.closed {
             return self.remove(id);
         }
         member.state = EnvironmentState::Idle;
+        self.lines.call(&member.key);
         self.idle.entry(member.key.clone()).or_default().push(id);
         None
     }
@@ -408,6 +453,7 @@ impl Pool {
     /// Takes in no more. What comes back must be stopped; the busy ones among it stay members until they are released.
     pub(crate) fn close(&mut self) -> Vec<Arc<Environment>> {
         self.closed = true;
+        self.lines.call_all();
         self.kept.clear();
         let mut stopped = self.remove_idle(|_| true);
         let busy = stopped.len();
@@ -452,6 +498,8 @@ impl Pool {
 
     fn remove(&mut self, id: u64) -> Option<Arc<Environment>> {
         let member = self.members.remove(&id)?;
+        // Nobody shall wait for it.
+        self.lines.call(&member.key);
         if let Some(idle) = self.idle.get_mut(&member.key) {
             idle.retain(|it| *it != id);
             if idle.is_empty() {
@@ -460,5 +508,45 @@ impl Pool {
         }
         self.stopping += usize::from(member.environment.is_some());
         member.environment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether an invocation stands in line after it waited so long: beside one environment that starts.
+    #[test]
+    fn who_stands_in_line() {
+        let (busy, free) = (Processors::fixed(2, true), Processors::fixed(2, false));
+        let single = Processors::fixed(1, true);
+        let spec = Arc::new(crate::tests::function("nodejs20.x", "index.handler", "/code"));
+        let other = FunctionSpec { revision: "2".to_owned(), ..(*spec).clone() };
+        let budget = Budget { environments: 10, memory_mb: 1000 };
+        let mut pool = Pool::new(Bounds::FREE);
+        let joins = |pool: &mut Pool, spec: &FunctionSpec, waited: Duration, processors: &Processors| {
+            let joined = pool.join(spec, waited, processors).is_some();
+            if joined {
+                pool.leave(spec);
+            }
+            joined
+        };
+        let (zero, longer) = (Duration::ZERO, PATIENCE);
+        assert!(!joins(&mut pool, &spec, zero, &busy), "there is none to wait for");
+        let reserved =
+            pool.reserve(&spec, Purpose::Invocation, String::new(), Timestamp(0), budget, &mut Vec::new());
+        let id = reserved.expect("room");
+        assert!(joins(&mut pool, &spec, zero, &busy));
+        assert!(!joins(&mut pool, &spec, zero, &free), "another could be of use");
+        assert!(!joins(&mut pool, &other, zero, &busy), "it is of another revision");
+        assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
+        assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
+        assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
+        // What takes long is not waited for.
+        pool.started(id);
+        pool.count(id, 20);
+        pool.count(id, 20);
+        pool.release(id, true, Timestamp(150));
+        assert!(!joins(&mut pool, &spec, zero, &busy));
     }
 }

@@ -25,6 +25,8 @@ struct Use {
     working: usize,
     /// When the last of them ended its work.
     ended: Option<Timestamp>,
+    /// How long invocations in warm environments take at best, of late.
+    took: Option<Duration>,
     /// What is started ahead of its next invocation; nothing after it was retired or started.
     ahead: Option<Arc<FunctionSpec>>,
 }
@@ -78,6 +80,19 @@ impl Uses {
             it.ended = Some(now);
             it.ahead = (!retired).then(|| spec.clone());
         }
+    }
+
+    /// An invocation in a warm environment took so long. (A quick function on a crowded machine is still a quick one.)
+    pub(crate) fn took(&mut self, version: &str, took: Duration) {
+        if let Some(it) = self.by_version.get_mut(version) {
+            let best = it.took.unwrap_or(took);
+            it.took = Some(took.min(best + took.saturating_sub(best) / 8));
+        }
+    }
+
+    /// How long invocations in warm environments take at best, if that is known.
+    pub(crate) fn takes(&self, version: &str) -> Option<Duration> {
+        self.by_version.get(version)?.took
     }
 
     /// Starts none of these ahead.

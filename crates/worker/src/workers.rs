@@ -3,6 +3,7 @@
 //! Which environments there are is in `pool`, behind one lock that is never held across a wait. Keeps true: a busy
 //! environment belongs to exactly one task, which releases it.
 
+use crate::checkout::{Checkout, Place};
 use crate::environment::{Environment, Init, Setting};
 use crate::function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogSink, Outcome, TemporaryCredentials,
@@ -10,6 +11,7 @@ use crate::function::{
 use crate::invocation::{self, Before, Ran};
 use crate::keep_alive::Bounds;
 use crate::limits::EnvironmentLimits;
+use crate::lines::{PATIENCE, Processors};
 use crate::logs::Logs;
 use crate::outward::Outward;
 use crate::pool::{Budget, Pool, Purpose, Status};
@@ -22,7 +24,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// How long an invocation waits for an environment that has answered but not yet asked for more.
@@ -83,19 +85,20 @@ fn all_lacking(sandbox: &Sandbox) -> Vec<String> {
 /// Runs functions. See the crate's documentation.
 pub struct Workers(Arc<Inner>);
 
-struct Inner {
-    setting: Arc<Setting>,
+pub(crate) struct Inner {
+    pub(crate) setting: Arc<Setting>,
     /// Strict isolation was asked for, and is not to be had.
     refused: bool,
     init_limit: Duration,
     bounds: Bounds,
-    budget: Budget,
+    pub(crate) budget: Budget,
     credentials: Arc<Credentials>,
     pool: Mutex<Pool>,
+    pub(crate) processors: Processors,
     /// The number of environments became smaller.
     changed: Notify,
     /// There is something to sweep: a first environment, or a jump of the clock.
-    wake: Arc<Notify>,
+    pub(crate) wake: Arc<Notify>,
 }
 
 impl Workers {
@@ -138,6 +141,7 @@ impl Workers {
             budget: Budget { environments: options.max_environments, memory_mb: options.memory_budget_mb },
             credentials: options.credentials,
             pool: Mutex::new(Pool::new(bounds)),
+            processors: Processors::new(),
             changed: Notify::new(),
             wake: Arc::default(),
         });
@@ -259,18 +263,13 @@ impl Workers {
     }
 }
 
-enum Checkout {
-    Warm(u64, Arc<Environment>),
-    Cold(u64, String),
-}
-
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Pool> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends an environment that came out of the pool.
-    fn stop(self: &Arc<Self>, environment: Arc<Environment>) {
+    pub(crate) fn stop(self: &Arc<Self>, environment: Arc<Environment>) {
         let inner = self.clone();
         tokio::spawn(async move { inner.stopped(&environment).await });
     }
@@ -287,11 +286,22 @@ impl Inner {
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
         let invocation = Arc::new(invocation);
+        let mut place: Option<(Place, Instant)> = None;
         loop {
-            let (id, environment) = match self.checkout(&spec)? {
-                Checkout::Cold(id, stream) => return self.cold(id, &stream, &spec, &invocation).await,
+            let waited = place.as_ref().map(|(_, since)| since.elapsed());
+            let (id, environment) = match self.checkout(&spec, waited)? {
                 Checkout::Warm(id, environment) => (id, environment),
+                Checkout::Cold(id, stream) => {
+                    drop(place);
+                    return self.cold(id, &stream, &spec, &invocation).await;
+                }
+                Checkout::Later(joined) => {
+                    let (place, _) = place.get_or_insert_with(|| (joined, Instant::now()));
+                    let _ = tokio::time::timeout(PATIENCE, place.turn.notified()).await;
+                    continue;
+                }
             };
+            place = None;
             if tokio::time::timeout(SETTLE, environment.exchange.until_parked()).await.is_err() {
                 self.release_when_parked(id, environment);
                 continue;
@@ -303,34 +313,8 @@ impl Inner {
         }
     }
 
-    /// An idle environment of this revision, or the right to start one.
-    fn checkout(self: &Arc<Self>, spec: &Arc<FunctionSpec>) -> Result<Checkout, InvokeError> {
-        let mut removed = Vec::new();
-        let now = self.setting.clock.now();
-        let checkout = {
-            let mut pool = self.lock();
-            if pool.is_closed() {
-                Err(InvokeError::Shutdown)
-            } else if let Some((id, environment)) = pool.take(spec, now, &mut removed) {
-                Ok(Checkout::Warm(id, environment))
-            } else {
-                if pool.is_empty() {
-                    self.wake.notify_one();
-                }
-                // What waits for no function in particular goes first.
-                self.shed(pool.room_mb(self.budget, Some(spec)));
-                let stream = self.setting.log_stream(&spec.version);
-                let purpose = Purpose::Invocation;
-                let reserved = pool.reserve(spec, purpose, stream.clone(), now, self.budget, &mut removed);
-                reserved.map(|id| Checkout::Cold(id, stream))
-            }
-        };
-        removed.into_iter().for_each(|environment| self.stop(environment));
-        checkout
-    }
-
     /// Ends processes that wait, until they fit into so much memory.
-    fn shed(&self, room_mb: u64) {
+    pub(crate) fn shed(&self, room_mb: u64) {
         for prewarmed in self.setting.prewarmed.shed(room_mb) {
             tokio::spawn(async move { prewarmed.jailed.kill().await });
         }

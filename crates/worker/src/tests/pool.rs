@@ -57,6 +57,23 @@ async fn concurrent_requests_have_environments_of_their_own() {
     bench.end().await;
 }
 
+/// Many quick requests at once do not start as many processes: they would not fit here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_quick_requests_shares_environments() {
+    let bench = Bench::new();
+    let spec = Arc::new(who(&bench));
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (workers, spec) = (bench.workers.clone(), spec.clone());
+        running.spawn(async move { workers.invoke(spec, event("{}")).await });
+    }
+    let answered = running.join_all().await;
+    let refused = answered.iter().filter(|it| it.is_err()).count();
+    assert_eq!(refused, 0);
+    assert!(bench.workers.status().environments.len() <= 20);
+    bench.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_environments_stop() {
     let bench = Bench::new();
