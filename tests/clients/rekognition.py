@@ -16,6 +16,12 @@ stored = lambda name: {"S3Object": {"Bucket": "album", "Name": name}}
 made = rekognition.create_collection(CollectionId="actors", Tags={"stage": "test"})
 equal((made["StatusCode"], made["FaceModelVersion"]), (200, "1.0"))
 equal(made["CollectionArn"], "aws:rekognition:us-east-1:000000000000:collection/actors")
+arn = rekognition.describe_collection(CollectionId="actors")["CollectionARN"]
+rekognition.tag_resource(ResourceArn=arn, Tags={"stage": "prod", "team": "faces"})
+rekognition.untag_resource(ResourceArn=arn, TagKeys=["team", "unknown"])
+equal(rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"], {"stage": "prod"})
+fails("ResourceNotFoundException", rekognition.list_tags_for_resource, ResourceArn=arn + "s")
+fails("ServiceQuotaExceededException", rekognition.tag_resource, ResourceArn=arn, Tags={str(number): "" for number in range(200)})
 rekognition.create_collection(CollectionId="nobody")
 fails("ResourceAlreadyExistsException", rekognition.create_collection, CollectionId="actors")
 first = rekognition.list_collections(MaxResults=1)

@@ -13,6 +13,7 @@ mod networks;
 mod pictures;
 mod rows;
 mod search;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -48,8 +49,11 @@ operations! { Rekognition;
     IndexFaces => index::index,
     ListCollections => collections::list,
     ListFaces => faces::list,
+    ListTagsForResource => tags::list,
     SearchFaces => search::by_face,
     SearchFacesByImage => search::by_image,
+    TagResource => tags::tag,
+    UntagResource => tags::untag,
 }
 
 impl Rekognition {
