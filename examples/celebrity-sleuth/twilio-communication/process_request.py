@@ -50,7 +50,7 @@ def parse(request):
     if len(words) < 3 or words[0].lower() != "face" or not NAME.fullmatch(words[2]):
         raise WrongCommand(USAGE)
     operation, collection = words[1].lower(), words[2]
-    message = {"from": request["From"], "to": request["To"], "collection": collection}
+    message = {"sid": request["MessageSid"], "from": request["From"], "to": request["To"], "collection": collection}
     if operation == "addcol" and len(words) == 3:
         return "create_collection_request", message
     if operation == "match" and len(words) == 3:
@@ -70,8 +70,8 @@ def handle(event, context):
     try:
         topic, message = parse(request)
     except WrongCommand as wrong:
-        print(f"refused {request.get('Body')!r}")
+        print(f"refuses {request.get('Body')!r}")
         return {"message": escape(str(wrong))}
+    print(f"publishes to {topic}: {json.dumps(message)}")
     sns.publish(TopicArn=os.environ["TOPIC_PREFIX"] + topic, Message=json.dumps(message))
-    print(f"published to {topic}: {json.dumps(message)}")
     return {"message": "Working on it."}
