@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
-const SETTLE: Duration = Duration::from_millis(500);
+const SETTLE: Duration = Duration::from_millis(250);
 
 const NODE: &str = "exports.handler = async (event) => event";
 const PYTHON: &str = "def handler(event, context):\n    return event";
@@ -55,8 +55,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 times.push(began.elapsed());
                 workers.retire(&spec.account, &spec.region, &spec.name);
                 let mut before = usize::MAX;
-                // Until no more of them start, which would take the processor from what is measured.
-                while waits && (workers.waiting() == 0 || workers.waiting() != before) {
+                // Until nothing starts or ends any more, which would take the processor from what is measured.
+                while before != workers.waiting() || waits && before == 0 {
                     before = workers.waiting();
                     tokio::time::sleep(SETTLE).await;
                 }

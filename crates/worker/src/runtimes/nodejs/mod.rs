@@ -25,6 +25,7 @@ impl Runtime for NodeJs {
     fn install(&self, directory: &Path) -> io::Result<()> {
         fs::write(directory.join("endpoint.cjs"), include_str!("endpoint.cjs"))?;
         fs::write(directory.join(WAITING), include_str!("waiting.cjs"))?;
+        fs::write(directory.join("rehearsal.js"), include_str!("rehearsal.js"))?;
         fs::write(directory.join(BOOTSTRAP), include_str!("bootstrap.cjs"))
     }
 
