@@ -19,7 +19,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 
 const NODE: &str = "exports.handler = async (event) => event";
 const PYTHON: &str = "def handler(event, context):\n    return event";
-const BOTO3: &str = "import boto3\n\ns3 = boto3.client('s3')\n\n\ndef handler(event, context):\n    return event";
+const BOTO3: &str =
+    "import boto3\n\ns3 = boto3.client('s3')\n\n\ndef handler(event, context):\n    return event";
 
 struct Ignored;
 
