@@ -36,7 +36,7 @@ impl Runtime for NodeJs {
         let ours =
             last.file_name()? == BOOTSTRAP && others.iter().all(|it| it.to_string_lossy().starts_with("--"));
         let arguments = others.iter().cloned().chain([last.with_file_name(WAITING).into()]);
-        ours.then(|| Waiting { arguments: arguments.collect(), wants_sdk: false })
+        ours.then(|| Waiting { arguments: arguments.collect(), sdk: None })
     }
 
     fn start(
