@@ -1,9 +1,10 @@
 """Checks a command that came as a text message, and hands it to the function that it is for."""
 
+import itertools
 import json
 import os
 import re
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 from xml.sax.saxutils import escape
 
 import boto3
@@ -34,11 +35,11 @@ def verified(event):
     query = event["query"]
     form = dict(parse_qsl(event["form"], keep_blank_values=True)) if event["method"] == "POST" else {}
     # The signature covers the query as it was sent, of which the gateway hands on names and values: they are put together
-    # again in the order that they came in, and in that of the alphabet.
-    for names in (list(query), sorted(query)):
+    # again in the order that they came in and in that of the alphabet, with spaces as `+` and as `%20`.
+    for names, encode in itertools.product((list(query), sorted(query)), (quote_plus, quote)):
         address = event["address"]
         if names:
-            address += "?" + urlencode([(name, query[name]) for name in names])
+            address += "?" + urlencode([(name, query[name]) for name in names], quote_via=encode)
         if validator.validate(address, form, event["signature"]):
             return query | form
     raise ForgedRequest("[403] the signature is not Twilio's")

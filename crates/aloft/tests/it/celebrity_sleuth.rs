@@ -107,6 +107,9 @@ fn the_whole_conversation_in_the_terminal_and_what_can_be_wrong_in_it() {
     give_number(&cloud, webhook.as_str().expect("an address"), "GET");
     ask(&cloud, "face addcol Zoë's & more", None, "Commands: face addcol <collection>");
     ask(&cloud, "face match actors", Some("bruno_vale-2.jpg"), "Bruno Vale (similarity 9");
+    // An address may have a query of its own.
+    give_number(&cloud, &format!("{}?from=the%20phone", webhook.as_str().expect("an address")), "POST");
+    ask(&cloud, "face addcol more", None, "Made the collection more.");
 }
 
 /// The logs of both services together tell what led to what.
