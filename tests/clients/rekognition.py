@@ -54,6 +54,18 @@ equal(search(picture("cleo_marsh-1")), [])
 equal(len(search(picture("cleo_marsh-1"), FaceMatchThreshold=0)), 2)
 equal(rekognition.search_faces(CollectionId="actors", FaceId=bruno)["FaceMatches"], [])
 
+# Users: a person by several faces.
+rekognition.create_user(CollectionId="actors", UserId="bruno")
+associated = rekognition.associate_faces(CollectionId="actors", UserId="bruno", FaceIds=[bruno])
+equal((associated["AssociatedFaces"], associated["UserStatus"]), ([{"FaceId": bruno}], "ACTIVE"))
+(match,) = rekognition.search_users_by_image(CollectionId="actors", Image=picture("bruno_vale-2"))["UserMatches"]
+equal(match["User"], {"UserId": "bruno", "UserStatus": "ACTIVE"})
+equal(rekognition.search_users(CollectionId="actors", FaceId=ada["Face"]["FaceId"])["UserMatches"], [])
+fails("ConflictException", rekognition.create_user, CollectionId="actors", UserId="bruno")
+fails("ResourceNotFoundException", rekognition.search_users, CollectionId="actors", UserId="unknown")
+rekognition.delete_user(CollectionId="actors", UserId="bruno")
+equal(rekognition.list_users(CollectionId="actors")["Users"], [])
+
 # Faces that are only looked at.
 (detail,) = rekognition.detect_faces(Image=picture("cleo_marsh-2"))["FaceDetails"]
 equal(sorted(mark["Type"] for mark in detail["Landmarks"]), ["eyeLeft", "eyeRight", "mouthLeft", "mouthRight", "nose"])
