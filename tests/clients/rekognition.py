@@ -16,6 +16,12 @@ stored = lambda name: {"S3Object": {"Bucket": "album", "Name": name}}
 made = rekognition.create_collection(CollectionId="actors", Tags={"stage": "test"})
 equal((made["StatusCode"], made["FaceModelVersion"]), (200, "1.0"))
 equal(made["CollectionArn"], "aws:rekognition:us-east-1:000000000000:collection/actors")
+arn = rekognition.describe_collection(CollectionId="actors")["CollectionARN"]
+rekognition.tag_resource(ResourceArn=arn, Tags={"stage": "prod", "team": "faces"})
+rekognition.untag_resource(ResourceArn=arn, TagKeys=["team", "unknown"])
+equal(rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"], {"stage": "prod"})
+fails("ResourceNotFoundException", rekognition.list_tags_for_resource, ResourceArn=arn + "s")
+fails("ServiceQuotaExceededException", rekognition.tag_resource, ResourceArn=arn, Tags={str(number): "" for number in range(200)})
 rekognition.create_collection(CollectionId="nobody")
 fails("ResourceAlreadyExistsException", rekognition.create_collection, CollectionId="actors")
 first = rekognition.list_collections(MaxResults=1)
@@ -47,6 +53,18 @@ for name in ["ada_quill", "bruno_vale"]:
 equal(search(picture("cleo_marsh-1")), [])
 equal(len(search(picture("cleo_marsh-1"), FaceMatchThreshold=0)), 2)
 equal(rekognition.search_faces(CollectionId="actors", FaceId=bruno)["FaceMatches"], [])
+
+# Users: a person by several faces.
+rekognition.create_user(CollectionId="actors", UserId="bruno")
+associated = rekognition.associate_faces(CollectionId="actors", UserId="bruno", FaceIds=[bruno])
+equal((associated["AssociatedFaces"], associated["UserStatus"]), ([{"FaceId": bruno}], "ACTIVE"))
+(match,) = rekognition.search_users_by_image(CollectionId="actors", Image=picture("bruno_vale-2"))["UserMatches"]
+equal(match["User"], {"UserId": "bruno", "UserStatus": "ACTIVE"})
+equal(rekognition.search_users(CollectionId="actors", FaceId=ada["Face"]["FaceId"])["UserMatches"], [])
+fails("ConflictException", rekognition.create_user, CollectionId="actors", UserId="bruno")
+fails("ResourceNotFoundException", rekognition.search_users, CollectionId="actors", UserId="unknown")
+rekognition.delete_user(CollectionId="actors", UserId="bruno")
+equal(rekognition.list_users(CollectionId="actors")["Users"], [])
 
 # Faces that are only looked at.
 (detail,) = rekognition.detect_faces(Image=picture("cleo_marsh-2"))["FaceDetails"]

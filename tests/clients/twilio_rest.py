@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import urllib.request
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -66,6 +67,7 @@ for code, more in [
     (21211, {"to": "nobody"}),
     (21602, {"body": ""}),
     (21606, {"from_": "+15550199"}),
+    (21212, {"from_": "actors"}),
     (21617, {"body": "x" * 1601}),
     (21620, {"body": "x", "media_url": ["file:///etc/passwd"]}),
     (21266, {"to": NUMBER}),
@@ -78,6 +80,18 @@ eventually(lambda: client.messages(sent[4].sid).fetch().status, lambda status: s
 equal([one.sid for one in client.messages.list(page_size=2)], [one.sid for one in reversed(sent)])
 equal(len(client.messages.list(page_size=2, limit=3)), 3)
 equal([one.sid for one in client.messages.list(to="+15555550199")], [])
+# By the day or by the second, both ends included.
+moment = client.messages(sent[4].sid).fetch().date_sent
+second = timedelta(seconds=1)
+for asked, is_there in [
+    ({"date_sent": moment.date()}, True),
+    ({"date_sent": moment.replace(hour=0, minute=0, second=0)}, True),
+    ({"date_sent": moment.date() - timedelta(days=1)}, False),
+    ({"date_sent_after": moment, "date_sent_before": moment}, True),
+    ({"date_sent_after": moment + second}, False),
+    ({"date_sent_before": moment - second}, False),
+]:
+    equal(sent[4].sid in [one.sid for one in client.messages.list(**asked)], is_there)
 client.messages(sent[0].sid).update(body="")
 equal(client.messages(sent[0].sid).fetch().body, "")
 client.messages(sent[1].sid).delete()

@@ -12,6 +12,8 @@ use crate::{
 const SEARCH_SIDE: usize = 960;
 /// A face is passed by at least so many windows.
 const LEAST_WINDOWS: usize = 3;
+/// Where the eyes of a face are not both seen in its square, squares of these sizes around the same middle are tried.
+const OTHER_SQUARES: [f32; 2] = [1.12, 0.9];
 /// The cosine at which two faces have similarity 80: where the example `measure` finds as many pairs judged wrongly on both
 /// sides, with people that nothing else is measured with (`docs/rekognition.md`).
 const SAME: f32 = 0.66;
@@ -84,6 +86,19 @@ impl Classic {
         description
     }
 
+    /// The eyes in a square that is larger or smaller by a factor, in pixels of [`SIDE`] of the one that is given.
+    fn eyes_in_another(&self, gray: &Gray, (left, top, square): (f32, f32, f32), factor: f32) -> Eyes {
+        let other = (square * factor).round().max(1.0);
+        let corner = |edge: f32| (edge + (square - other) / 2.0).round();
+        let (x, y) = (corner(left), corner(top));
+        let close = gray.cut(x as isize, y as isize, other as usize, other as usize).resized(SIDE, SIDE);
+        let eyes = eyes::find(&self.eye, &close);
+        let side = SIDE as f32;
+        let back =
+            |at: f32, from: f32, edge: f32| ((at + 0.5) * other / side + from - edge) * side / square - 0.5;
+        Eyes { centres: eyes.centres.map(|(at_x, at_y)| (back(at_x, x, left), back(at_y, y, top))), ..eyes }
+    }
+
     /// What a group of windows in a copy that is smaller by `scale` means in the picture; nothing when it is no face.
     fn face(&self, gray: &Gray, group: &Group, scale: f32) -> Option<Face> {
         let (x, y, size) = (group.x * scale, group.y * scale, group.size * scale);
@@ -91,10 +106,15 @@ impl Classic {
         let square = size.round().max(1.0);
         let close =
             gray.cut(left as isize, top as isize, square as usize, square as usize).resized(SIDE, SIDE);
-        let eyes = eyes::find(&self.eye, &close);
+        let mut eyes = eyes::find(&self.eye, &close);
         let confidence = confidence(group, &eyes);
         if confidence < 50.0 {
             return None;
+        }
+        if eyes.seen < 2 {
+            let others =
+                OTHER_SQUARES.iter().map(|factor| self.eyes_in_another(gray, (left, top, square), *factor));
+            eyes = others.into_iter().find(|eyes| eyes.seen == 2).unwrap_or(eyes);
         }
         let (width, height) = (gray.width as f32, gray.height as f32);
         let share = |(at_x, at_y): (f32, f32)| Point {
@@ -133,4 +153,27 @@ impl Classic {
 fn confidence(group: &Group, eyes: &Eyes) -> f32 {
     let evidence = group.count as f32 * 0.35 + group.margin * 0.02 + eyes.seen as f32 * 2.0 - 2.4;
     (100.0 / (1.0 + (-evidence).exp())).min(99.99)
+}
+
+#[cfg(all(test, feature = "portraits"))]
+mod tests {
+    use super::*;
+    use crate::portraits::reference;
+
+    #[test]
+    fn eyes_are_in_one_place_whatever_square_they_are_seen_in() {
+        let (engine, image) = (Classic::default(), reference(1001).to_image());
+        let face = engine.detect(&image).expect("cascades do not fail")[0];
+        let (gray, place) = (image.gray(), face.bounding_box);
+        let square = place.width * gray.width as f32 / 0.8;
+        let around = (place.left * gray.width as f32 - 0.1 * square, place.top * gray.height as f32, square);
+        for factor in OTHER_SQUARES {
+            let (same, other) =
+                (engine.eyes_in_another(gray, around, 1.0), engine.eyes_in_another(gray, around, factor));
+            for (one, other) in same.centres.iter().zip(other.centres) {
+                let apart = (one.0 - other.0).hypot(one.1 - other.1);
+                assert!(apart < 0.04 * SIDE as f32, "{factor}: {one:?} and {other:?}");
+            }
+        }
+    }
 }

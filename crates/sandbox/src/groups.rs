@@ -140,11 +140,18 @@ impl Group {
         distinct(&self.0).iter().try_for_each(|it| fs::write(it.join("cgroup.procs"), pid.to_string()))
     }
 
-    /// Where a process writes its number to become a member, one file for each hierarchy.
+    /// Where a process of one thread writes `0` to become a member, one file for each hierarchy.
     #[cfg(target_os = "linux")]
     pub(crate) fn memberships(&self) -> io::Result<Vec<fs::File>> {
-        let open = |it: &PathBuf| fs::OpenOptions::new().write(true).open(it.join("cgroup.procs"));
-        distinct(&self.0).iter().map(open).collect()
+        let mut hierarchies: Vec<&Hierarchy> = self.0.iter().collect();
+        hierarchies.dedup_by_key(|it| &it.directory);
+        let open = |it: &Hierarchy| {
+            // For a thread that moves itself the kernel need not wait until no processor forks, which takes it up to some
+            // twenty milliseconds. Version 2 moves whole processes only.
+            let file = if it.unified { "cgroup.procs" } else { "tasks" };
+            fs::OpenOptions::new().write(true).open(it.directory.join(file))
+        };
+        hierarchies.into_iter().map(open).collect()
     }
 
     /// Whether the memory of this group is limited by the kernel.

@@ -59,12 +59,17 @@ impl Clients<'_> {
 
     /// Runs the original framework in a project. It knows no other cloud than AWS.
     pub fn original(&self, project: &Path, arguments: &[&str]) -> Finished {
-        self.serverless("original/node_modules/serverless/bin/serverless.js", project, arguments)
+        self.serverless("original/node_modules/serverless/bin/serverless.js", project, arguments, &[])
     }
 
     /// Runs the original's maintained fork in a project.
     pub fn fork(&self, project: &Path, arguments: &[&str]) -> Finished {
-        self.serverless("fork/node_modules/osls/bin/serverless.js", project, arguments)
+        self.fork_with(project, arguments, &[])
+    }
+
+    /// The same, with further variables in its environment.
+    pub fn fork_with(&self, project: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Finished {
+        self.serverless("fork/node_modules/osls/bin/serverless.js", project, arguments, environment)
     }
 
     /// Runs a JavaScript file of `tests/browser`, with Playwright within its reach and the browser's place in `CHROMIUM`.
@@ -78,11 +83,17 @@ impl Clients<'_> {
         finish(command.arg(workspace().join("tests/browser").join(script)).args(arguments), "")
     }
 
-    fn serverless(&self, program: &str, project: &Path, arguments: &[&str]) -> Finished {
+    fn serverless(
+        &self,
+        program: &str,
+        project: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Finished {
         let mut command = self.command(Path::new("node"));
         let program = installed(program);
         command.current_dir(project).env("SLS_TELEMETRY_DISABLED", "1").env("SLS_NOTIFICATIONS_MODE", "off");
-        finish(command.arg(program).args(arguments), "")
+        finish(command.envs(environment.iter().copied()).arg(program).args(arguments), "")
     }
 
     fn command(&self, program: &Path) -> Command {

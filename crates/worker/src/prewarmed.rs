@@ -37,8 +37,8 @@ const MEMORY: ByteSize = ByteSize::mebibytes(10_240);
 const TEMPORARY_MB: u32 = 512;
 
 /// Variables that are read when a process starts, and cannot be told later.
-const READ_AT_START: [&str; 10] =
-    ["DYLD_", "GLIBC_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_"];
+const READ_AT_START: [&str; 11] =
+    ["BOTO_", "DYLD_", "GLIBC_", "LANG", "LC_", "LD_", "MALLOC_", "NODE_", "OPENSSL_", "PYTHON", "SSL_"];
 
 /// What is started alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,8 +46,8 @@ pub(crate) struct Kind {
     program: PathBuf,
     arguments: Vec<OsString>,
     runtime_directory: PathBuf,
-    /// The layer with the SDK, where that is imported.
-    sdk: Option<PathBuf>,
+    /// The layer with the SDK, where that is imported, and what of it is prepared.
+    sdk: Option<(PathBuf, String)>,
 }
 
 /// A process that waits.
@@ -133,7 +133,7 @@ pub(crate) fn kind(setting: &Setting, spec: &FunctionSpec, start: &Start) -> Opt
         program: start.program.clone(),
         arguments: waiting.arguments,
         runtime_directory: start.runtime_directory.clone(),
-        sdk: sdk.filter(|_| waiting.wants_sdk).cloned(),
+        sdk: sdk.cloned().zip(waiting.sdk),
     })
 }
 
@@ -281,9 +281,8 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
     let places = crate::places::waiting(&kind.program, &kind.arguments, &kind.runtime_directory);
     let programs = kind.program.parent().map(|it| format!("{}:", it.display())).unwrap_or_default();
     let mark = format!("ALOFT_PREWARMED={id}");
-    let environment = BTreeMap::from(
+    let mut environment = BTreeMap::from(
         [
-            ("ALOFT_SDK", if kind.sdk.is_some() { "1" } else { "0" }),
             ("ALOFT_PREWARMED", id.as_str()),
             ("ALOFT_WAIT", &format!("127.0.0.1:{API_PORT}")),
             ("LANG", "en_US.UTF-8"),
@@ -295,6 +294,7 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
+    environment.extend(kind.sdk.iter().map(|(_, wanted)| ("ALOFT_SDK".to_owned(), wanted.clone())));
     let jailed = setting
         .sandbox
         .spawn(Launch {
@@ -307,7 +307,7 @@ async fn start(setting: &Setting, kind: &Kind) -> io::Result<Prewarmed> {
             view: Some(View {
                 // Something must be there for the code to cover.
                 code: kind.runtime_directory.clone(),
-                layers: kind.sdk.iter().cloned().collect(),
+                layers: kind.sdk.iter().map(|(layer, _)| layer.clone()).collect(),
                 runtime: kind.runtime_directory.clone(),
                 interpreter: Some(kind.program.clone()),
                 temporary_mb: TEMPORARY_MB,

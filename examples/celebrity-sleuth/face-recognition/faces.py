@@ -46,8 +46,8 @@ def answer_each(event, answer_to):
             if not body:
                 raise
         answer = {"from": request["from"], "to": request["to"], "body": body}
+        print(f"answers: {body}")
         sns.publish(TopicArn=os.environ["RESPONSE_TOPIC"], Message=json.dumps(answer))
-        print(f"answered: {body}")
 
 
 def explain(code, request):
@@ -62,8 +62,15 @@ def explain(code, request):
 
 
 def create(request):
-    rekognition.create_collection(CollectionId=request["collection"])
-    return f"Made the collection {request['collection']}."
+    collection, tags = request["collection"], {"MessageSid": request["sid"]}
+    try:
+        rekognition.create_collection(CollectionId=collection, Tags=tags)
+    except rekognition.exceptions.ResourceAlreadyExistsException:
+        # What is tried again may have made it the first time.
+        made = rekognition.describe_collection(CollectionId=collection)
+        if rekognition.list_tags_for_resource(ResourceArn=made["CollectionARN"])["Tags"] != tags:
+            raise
+    return f"Made the collection {collection}."
 
 
 def add(request):
@@ -88,7 +95,7 @@ def match(request):
     best = found["FaceMatches"][0]
     name = name_of(best["Face"]["ExternalImageId"])
     about = biography.of(name) or "Nothing is known about them."
-    return f"{name} (similarity {best['Similarity']:.1f} %, a face with confidence {face['Confidence']:.1f} %). {about}"
+    return f"{name} (similarity {best['Similarity']:.1f}%, a face with confidence {face['Confidence']:.1f}%). {about}"
 
 
 def fetch(address):

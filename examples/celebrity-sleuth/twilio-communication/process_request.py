@@ -1,9 +1,10 @@
 """Checks a command that came as a text message, and hands it to the function that it is for."""
 
+import itertools
 import json
 import os
 import re
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 from xml.sax.saxutils import escape
 
 import boto3
@@ -34,11 +35,11 @@ def verified(event):
     query = event["query"]
     form = dict(parse_qsl(event["form"], keep_blank_values=True)) if event["method"] == "POST" else {}
     # The signature covers the query as it was sent, of which the gateway hands on names and values: they are put together
-    # again in the order that they came in, and in that of the alphabet.
-    for names in (list(query), sorted(query)):
+    # again in the order that they came in and in that of the alphabet, with spaces as `+` and as `%20`.
+    for names, encode in itertools.product((list(query), sorted(query)), (quote_plus, quote)):
         address = event["address"]
         if names:
-            address += "?" + urlencode([(name, query[name]) for name in names])
+            address += "?" + urlencode([(name, query[name]) for name in names], quote_via=encode)
         if validator.validate(address, form, event["signature"]):
             return query | form
     raise ForgedRequest("[403] the signature is not Twilio's")
@@ -50,7 +51,7 @@ def parse(request):
     if len(words) < 3 or words[0].lower() != "face" or not NAME.fullmatch(words[2]):
         raise WrongCommand(USAGE)
     operation, collection = words[1].lower(), words[2]
-    message = {"from": request["From"], "to": request["To"], "collection": collection}
+    message = {"sid": request["MessageSid"], "from": request["From"], "to": request["To"], "collection": collection}
     if operation == "addcol" and len(words) == 3:
         return "create_collection_request", message
     if operation == "match" and len(words) == 3:
@@ -70,8 +71,8 @@ def handle(event, context):
     try:
         topic, message = parse(request)
     except WrongCommand as wrong:
-        print(f"refused {request.get('Body')!r}")
+        print(f"refuses {request.get('Body')!r}")
         return {"message": escape(str(wrong))}
+    print(f"publishes to {topic}: {json.dumps(message)}")
     sns.publish(TopicArn=os.environ["TOPIC_PREFIX"] + topic, Message=json.dumps(message))
-    print(f"published to {topic}: {json.dumps(message)}")
     return {"message": "Working on it."}

@@ -289,6 +289,9 @@ pub struct Logs {
     /// Milliseconds between looks for new lines
     #[arg(short, long, default_value_t = 1000)]
     pub interval: u64,
+    /// Write a line of JSON for each event: its time in milliseconds and its message
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args, Debug)]

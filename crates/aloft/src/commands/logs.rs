@@ -41,7 +41,12 @@ pub async fn run(session: &mut Session, options: &Logs) -> anyhow::Result<()> {
             let at = Timestamp(event["timestamp"].as_i64().unwrap_or_default());
             let id = event["eventId"].as_str().unwrap_or_default().to_owned();
             if shown.insert(id) {
-                session.terminal.print(&line(at, event["message"].as_str().unwrap_or_default()));
+                let message = event["message"].as_str().unwrap_or_default();
+                session.terminal.print(&if options.json {
+                    json!({ "timestamp": at.millis(), "message": message }).to_string()
+                } else {
+                    line(at, message)
+                });
             }
             // Lines of the same millisecond may still come.
             from = from.max(at);
@@ -109,7 +114,7 @@ pub fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 /// A line as the original shows it: the time, and for lines of the runtime their level, without the request's id.
-fn line(at: Timestamp, message: &str) -> String {
+pub fn line(at: Timestamp, message: &str) -> String {
     let message = message.trim_end();
     if ["START ", "END ", "REPORT "].iter().any(|word| message.starts_with(word)) {
         return message.to_owned();

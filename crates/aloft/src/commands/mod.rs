@@ -13,7 +13,7 @@ mod explain_resource;
 mod info;
 mod invoke;
 mod invoke_local;
-mod logs;
+pub mod logs;
 mod metrics;
 mod package;
 mod plan;

@@ -6,8 +6,10 @@ use super::graph::Schedule;
 use super::run::{Call, Finished, Project, Said};
 use super::state::{Outputs, State};
 use crate::cloud;
+use crate::commands::logs::line;
 use crate::failure::{AlreadyShown, Mistakes, text_of};
 use crate::terminal::Terminal;
+use aloft_base::Timestamp;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -100,6 +102,8 @@ struct Worked {
     end: &'static str,
     /// What is known of its outputs now: a change, and with nothing in it that it is not deployed.
     outputs: Option<Option<Outputs>>,
+    /// What its functions logged: when, and the line.
+    logged: Vec<(Timestamp, String)>,
 }
 
 /// Works on all services of a schedule, as many at once as may be.
@@ -116,7 +120,7 @@ async fn all(
     let mut display = Display::new(terminal, &project.names());
     let most = project.options.max_concurrency.map_or(usize::MAX, std::num::NonZero::get);
     let (lines, mut said) = unbounded_channel();
-    let (mut at_work, mut errors) = (JoinSet::new(), Vec::new());
+    let (mut at_work, mut errors, mut logged) = (JoinSet::new(), Vec::new(), Vec::new());
     loop {
         for name in schedule.ready(most.saturating_sub(at_work.len())) {
             if let Some(action) = work.action() {
@@ -142,6 +146,7 @@ async fn all(
         });
         match result {
             Ok(result) => {
+                logged.extend(result.logged);
                 if work.action().is_some() {
                     display.end(&name, &End::Done(result.end));
                 }
@@ -156,6 +161,9 @@ async fn all(
             }
         }
     }
+    // An event goes from function to function: in the order of time it can be followed.
+    logged.sort_by_key(|(at, _)| *at);
+    logged.iter().for_each(|(_, line)| display.print(line));
     show(&errors, &project, terminal)
 }
 
@@ -194,14 +202,11 @@ async fn one(
     known: bool,
     lines: UnboundedSender<Said>,
 ) -> anyhow::Result<Worked> {
-    let done = |end| Worked { end, outputs: None };
+    let done = |end| Worked { end, outputs: None, logged: Vec::new() };
     // What only shows has nothing else to do; of the others the log has it all.
     let lines = (project.options.verbose || work.action().is_none()).then_some(lines);
     match work {
-        Work::Logs { tail } => {
-            logs(project, call, tail, lines).await?;
-            Ok(done(""))
-        }
+        Work::Logs { tail } => Ok(Worked { logged: logs(project, call, tail, lines).await?, ..done("") }),
         Work::Refresh => {
             let outputs = project.outputs(call).await?;
             let end = if outputs.is_some() { "outputs refreshed" } else { "not deployed" };
@@ -241,21 +246,21 @@ fn succeeded(finished: Finished) -> anyhow::Result<Finished> {
     anyhow::bail!(if reason.is_empty() { finished.status.to_string() } else { reason })
 }
 
-/// The logs of all functions of a service. A function that was never called has none.
+/// The logs of all functions of a service: all that there is, or with `tail` sent as it comes. A function that was never called
+/// has none.
 async fn logs(
     project: &Project,
     call: &Call,
     tail: bool,
     lines: Option<UnboundedSender<Said>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<(Timestamp, String)>> {
     let printed = succeeded(project.run(call, None).await?)?.stdout;
     let configuration: Value = serde_json::from_str(&printed)?;
     let functions = configuration["functions"].as_object().cloned().unwrap_or_default();
     let read = functions.keys().map(|function| {
-        let mut arguments: Vec<OsString> = vec!["logs".into(), "--function".into(), function.into()];
-        arguments.extend(tail.then(|| "--tail".into()));
-        let call = call.instead(arguments);
-        let lines = lines.clone();
+        let how = if tail { "--tail" } else { "--json" };
+        let call = call.instead(vec!["logs".into(), "--function".into(), function.into(), how.into()]);
+        let lines = lines.clone().filter(|_| tail);
         async move {
             let (own, mut said) = unbounded_channel();
             let forward = async {
@@ -270,14 +275,21 @@ async fn logs(
             };
             let (finished, ()) = tokio::join!(project.run(&call, Some(own)), forward);
             let finished = finished?;
-            if finished.status.success() || finished.reason().contains("No existing streams") {
-                return Ok(());
+            if !finished.status.success() && finished.reason().contains("No existing streams") {
+                return Ok(Vec::new());
             }
-            succeeded(finished).map(drop)
+            let stdout = succeeded(finished)?.stdout;
+            let events = stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let logged = events.map(|event| {
+                let at = Timestamp(event["timestamp"].as_i64().unwrap_or_default());
+                let text = line(at, event["message"].as_str().unwrap_or_default());
+                (at, format!("{} › {function} › {text}", call.service))
+            });
+            Ok(logged.collect())
         }
     });
-    let ended: Vec<anyhow::Result<()>> = futures_util::future::join_all(read).await;
-    ended.into_iter().collect()
+    let ended: Vec<anyhow::Result<Vec<_>>> = futures_util::future::join_all(read).await;
+    Ok(ended.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 
 /// A command of one service, with the user's own terminal.

@@ -1,6 +1,6 @@
 //! Collections: made, listed, described, deleted.
 
-use super::rows::{COLLECTIONS, Collection, FACES, VECTORS, collection, collection_key};
+use super::rows::{COLLECTIONS, Collection, FACES, USERS, VECTORS, collection, collection_key};
 use super::{Rekognition, errors};
 use crate::storage::{Fault, decode};
 use aloft_engine::{Context, ServiceError};
@@ -43,7 +43,7 @@ pub(super) async fn create(
     let id = input.collection_id;
     let version = service.engine.version();
     let created = context.now().0;
-    let new = Collection { version: version.to_owned(), created, faces: 0, tags: input.tags };
+    let new = Collection { version: version.to_owned(), created, faces: 0, users: 0, tags: input.tags };
     // AWS's own answer lacks the first part of the ARN here.
     let arn = format!(
         "{}:rekognition:{}:{}:collection/{id}",
@@ -77,7 +77,7 @@ pub(super) async fn describe(
         "FaceModelVersion": found.version,
         "CollectionARN": context.arn("rekognition", format!("collection/{id}")).to_string(),
         "CreationTimestamp": found.created as f64 / 1000.0,
-        "UserCount": 0,
+        "UserCount": found.users,
     }))
 }
 
@@ -91,6 +91,7 @@ pub(super) async fn delete(_: &Rekognition, context: &Context, input: Named) -> 
             transaction.delete(COLLECTIONS, &row);
             transaction.delete_prefix(FACES, &row)?;
             transaction.delete_prefix(VECTORS, &row)?;
+            transaction.delete_prefix(USERS, &row)?;
             Ok::<_, Fault>(())
         })
         .await?;

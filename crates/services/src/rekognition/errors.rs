@@ -23,6 +23,27 @@ pub(super) fn unknown_collection(id: &str) -> ServiceError {
     error("ResourceNotFoundException", format!("The collection id: {id} does not exist"))
 }
 
+/// What has tags is named by an ARN.
+pub(super) fn unknown_resource(arn: &str) -> ServiceError {
+    error("ResourceNotFoundException", format!("The resource {arn} does not exist"))
+}
+
+pub(super) fn too_many_tags(limit: usize) -> ServiceError {
+    error("ServiceQuotaExceededException", format!("A resource has at most {limit} tags"))
+}
+
+pub(super) fn unknown_user(id: &str) -> ServiceError {
+    error("ResourceNotFoundException", format!("The user id: {id} does not exist"))
+}
+
+pub(super) fn user_exists(id: &str) -> ServiceError {
+    error("ConflictException", format!("The user id: {id} already exists"))
+}
+
+pub(super) fn too_many_faces(limit: usize) -> ServiceError {
+    error("ServiceQuotaExceededException", format!("A user has at most {limit} faces"))
+}
+
 pub(super) fn collection_exists(id: &str) -> ServiceError {
     error("ResourceAlreadyExistsException", format!("The collection id: {id} already exists"))
 }

@@ -1,8 +1,8 @@
 //! The faces of a collection: listed and deleted.
 
+use super::Rekognition;
 use super::collections::Page;
-use super::rows::{COLLECTIONS, FACES, Indexed, VECTORS, collection, collection_key};
-use super::{Rekognition, errors};
+use super::rows::{COLLECTIONS, FACES, Indexed, VECTORS, collection, collection_key, user};
 use crate::storage::{Fault, Rows, decode};
 use aloft_engine::{Context, ServiceError};
 use serde::Deserialize;
@@ -26,15 +26,20 @@ pub(super) struct Delete {
 }
 
 pub(super) async fn list(_: &Rekognition, context: &Context, input: List) -> Result<Value, ServiceError> {
-    if input.user_id.is_some() {
-        return Err(errors::not_built("users"));
-    }
     let snapshot = context.store().read().map_err(Fault::from)?;
     let row = collection_key(context, &input.collection_id);
     let found = collection(&snapshot, &row, &input.collection_id)?;
     let mut answer = json!({ "Faces": [], "FaceModelVersion": found.version });
     let mut faces: Vec<Value> = Vec::new();
-    if let Some(ids) = input.face_ids {
+    // Few faces are a user's: they are one page.
+    let named = match (input.user_id, input.face_ids) {
+        (None, ids) => ids,
+        (Some(id), among) => {
+            let of_user = user(&snapshot, &row, &id)?.faces.into_iter();
+            Some(of_user.filter(|id| among.as_ref().is_none_or(|among| among.contains(id))).collect())
+        }
+    };
+    if let Some(ids) = named {
         for id in ids {
             let face: Option<Indexed> =
                 snapshot.row(FACES, row.clone().text(&id).as_ref()).map_err(Fault::from)?;
@@ -60,8 +65,13 @@ pub(super) async fn delete(_: &Rekognition, context: &Context, input: Delete) ->
             let (mut deleted, mut missing) = (Vec::new(), Vec::new());
             for id in input.face_ids {
                 let face = row.clone().text(&id);
-                if transaction.get(FACES, &face)?.is_none() {
+                let Some(indexed) = transaction.row::<Indexed>(FACES, face.as_ref())? else {
                     missing.push(json!({ "FaceId": id, "Reasons": ["FACE_NOT_FOUND"] }));
+                    continue;
+                };
+                if let Some(user) = indexed.user_id {
+                    let reasons = ["ASSOCIATED_TO_AN_EXISTING_USER"];
+                    missing.push(json!({ "FaceId": id, "UserId": user, "Reasons": reasons }));
                     continue;
                 }
                 transaction.delete(FACES, &face);

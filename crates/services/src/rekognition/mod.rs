@@ -1,6 +1,6 @@
 //! Rekognition: collections of faces, and finding people in pictures.
 //!
-//! Not here: how faces are found and compared (the `faces` crate, by an engine that is chosen at start), users, labels, text,
+//! Not here: how faces are found and compared (the `faces` crate, by an engine that is chosen at start), labels, text,
 //! video, and facial attributes beyond the default ones. Keeps true: a face's row and its vector come and go together, and never without their collection.
 
 mod collections;
@@ -13,8 +13,11 @@ mod networks;
 mod pictures;
 mod rows;
 mod search;
+mod search_users;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub use networks::NetworksError;
 
@@ -39,17 +42,27 @@ impl Default for Rekognition {
 }
 
 operations! { Rekognition;
+    AssociateFaces => users::associate,
     CompareFaces => compare::compare,
     CreateCollection => collections::create,
+    CreateUser => users::create,
     DeleteCollection => collections::delete,
     DeleteFaces => faces::delete,
+    DeleteUser => users::delete,
     DescribeCollection => collections::describe,
     DetectFaces => detail::detect,
+    DisassociateFaces => users::disassociate,
     IndexFaces => index::index,
     ListCollections => collections::list,
     ListFaces => faces::list,
+    ListTagsForResource => tags::list,
+    ListUsers => users::list,
     SearchFaces => search::by_face,
     SearchFacesByImage => search::by_image,
+    SearchUsers => search_users::by_id,
+    SearchUsersByImage => search_users::by_image,
+    TagResource => tags::tag,
+    UntagResource => tags::untag,
 }
 
 impl Rekognition {

@@ -14,6 +14,8 @@ pub(super) const COLLECTIONS: Keyspace = "rekognition.collections";
 pub(super) const FACES: Keyspace = "rekognition.faces";
 /// Their vectors, bytes by the same keys: a search reads these and no more.
 pub(super) const VECTORS: Keyspace = "rekognition.vectors";
+/// Users by account, region, collection and user id.
+pub(super) const USERS: Keyspace = "rekognition.users";
 
 /// A collection.
 #[derive(Clone, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(super) struct Collection {
     pub created: i64,
     /// How many faces are in it.
     pub faces: u64,
+    /// How many users.
+    #[serde(default)]
+    pub users: u64,
     /// What the maker wrote on it.
     pub tags: Map<String, Value>,
 }
@@ -39,6 +44,31 @@ pub(super) struct Indexed {
     pub place: [f32; 4],
     /// The version of the engine.
     pub version: String,
+    /// Whose face it is, when that was said.
+    #[serde(default)]
+    pub user_id: Option<String>,
+}
+
+/// Several faces of a collection that are one person's.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct User {
+    pub id: String,
+    /// Names the request that made it.
+    pub token: Option<String>,
+    /// The ids of its faces.
+    pub faces: Vec<String>,
+}
+
+impl User {
+    /// As the API shows it.
+    pub fn shown(&self) -> Value {
+        json!({ "UserId": self.id, "UserStatus": self.status() })
+    }
+
+    /// Whether it can be found: by its faces.
+    pub fn status(&self) -> &'static str {
+        if self.faces.is_empty() { "CREATED" } else { "ACTIVE" }
+    }
 }
 
 impl Indexed {
@@ -54,6 +84,9 @@ impl Indexed {
         });
         if let Some(id) = &self.external_image_id {
             shown["ExternalImageId"] = id.as_str().into();
+        }
+        if let Some(id) = &self.user_id {
+            shown["UserId"] = id.as_str().into();
         }
         shown
     }
@@ -74,6 +107,7 @@ impl Indexed {
             confidence: face.confidence,
             place: [left, top, width, height],
             version: version.to_owned(),
+            user_id: None,
         }
     }
 }
@@ -86,4 +120,9 @@ pub(super) fn collection_key(context: &Context, id: &str) -> Key {
 /// The collection, or that there is none.
 pub(super) fn collection(rows: &impl crate::storage::Rows, key: &Key, id: &str) -> Result<Collection, Fault> {
     rows.row(COLLECTIONS, key.as_ref())?.ok_or_else(|| errors::unknown_collection(id).into())
+}
+
+/// The user of a collection, or that there is none.
+pub(super) fn user(rows: &impl crate::storage::Rows, collection: &Key, id: &str) -> Result<User, Fault> {
+    rows.row(USERS, collection.clone().text(id).as_ref())?.ok_or_else(|| errors::unknown_user(id).into())
 }

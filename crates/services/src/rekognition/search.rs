@@ -98,7 +98,8 @@ pub(super) async fn by_image(
     }))
 }
 
-fn check_version(
+/// The version of a collection's vectors, if it is that of the engine that runs.
+pub(super) fn check_version(
     service: &Rekognition,
     snapshot: &Snapshot,
     row: &Key,

@@ -1,7 +1,7 @@
 //! Collections and people as their users see them.
 
 use super::Rekognition;
-use super::rows::{COLLECTIONS, FACES, VECTORS};
+use super::rows::{COLLECTIONS, FACES, USERS, VECTORS};
 use crate::s3::S3;
 use crate::testing::Cloud;
 use aloft_faces::portraits::{CONDITIONS, Scenery, View, portrait, reference, scenery};
@@ -142,6 +142,7 @@ async fn collections_hold_faces_until_they_go() {
             json!({ "CollectionIds": ["people"], "NextToken": "*" }),
         ),
         ("ListCollections", json!({ "NextToken": "%" }), "InvalidPaginationTokenException: *".into()),
+        ("CreateUser", json!({ "CollectionId": "people", "UserId": "gone" }), json!({})),
         ("DeleteCollection", people.clone(), json!({ "StatusCode": 200 })),
         (
             "DescribeCollection",
@@ -165,8 +166,9 @@ async fn collections_hold_faces_until_they_go() {
         check(&cloud, operation, input, expected).await;
     }
     let snapshot = cloud.engine.store().read().expect("a snapshot");
-    let left = [COLLECTIONS, FACES, VECTORS].map(|space| snapshot.scan(space, [], 9).expect("rows").len());
-    assert_eq!(left, [1, 0, 0], "nothing of a deleted collection stays");
+    let left =
+        [COLLECTIONS, FACES, VECTORS, USERS].map(|space| snapshot.scan(space, [], 9).expect("rows").len());
+    assert_eq!(left, [1, 0, 0, 0], "nothing of a deleted collection stays");
     drop(snapshot);
     cloud.stop().await;
 }
@@ -253,6 +255,128 @@ async fn faces_are_chosen_and_compared() {
         ),
         ("IndexFaces", index(&tiny, json!({ "QualityFilter": "NONE" })), json!({ "FaceRecords": ["*"] })),
         ("DescribeCollection", json!({ "CollectionId": "people" }), json!({ "FaceCount": 4 })),
+    ] {
+        check(&cloud, operation, input, expected).await;
+    }
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_faces_are_one_user() {
+    let cloud = cloud().await;
+    let (ada, grace) = (add(&cloud, 1001, "Ada").await, add(&cloud, 1002, "Grace").await);
+    let again = json!({ "CollectionId": "people", "Image": second(1001) });
+    let again = check(&cloud, "IndexFaces", again, json!({ "FaceRecords": ["*"] })).await;
+    let again = again["FaceRecords"][0]["Face"]["FaceId"].clone();
+    let of = |id: &str, more: Value| {
+        let mut input = json!({ "CollectionId": "people", "UserId": id });
+        input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        input
+    };
+    let by = |more: Value| {
+        let mut input = of("", more);
+        input.as_object_mut().expect("an object").remove("UserId");
+        input
+    };
+    let user = |id: &str| json!({ "Similarity": "*", "User": { "UserId": id, "UserStatus": "ACTIVE" } });
+    let missing = "22222222-2222-2222-2222-222222222222";
+    for (operation, input, expected) in [
+        ("CreateUser", of("ada", json!({ "ClientRequestToken": "one" })), json!({})),
+        ("CreateUser", of("ada", json!({ "ClientRequestToken": "one" })), json!({})),
+        ("CreateUser", of("ada", json!({})), "ConflictException: The user id: ada already exists".into()),
+        ("CreateUser", of("grace", json!({})), json!({})),
+        (
+            "ListUsers",
+            by(json!({})),
+            json!({ "Users": [{ "UserId": "ada", "UserStatus": "CREATED" }, { "UserId": "grace" }] }),
+        ),
+        ("ListUsers", by(json!({ "MaxResults": 1 })), json!({ "Users": ["*"], "NextToken": "*" })),
+        // The first face may be anyone's; the others have to be alike.
+        (
+            "AssociateFaces",
+            of("ada", json!({ "FaceIds": [ada, again, grace, missing] })),
+            json!({
+                "AssociatedFaces": [{ "FaceId": ada }, { "FaceId": again }],
+                "UnsuccessfulFaceAssociations": [
+                    { "FaceId": grace, "Confidence": "*", "Reasons": ["LOW_MATCH_CONFIDENCE"] },
+                    { "FaceId": missing, "Reasons": ["FACE_NOT_FOUND"] },
+                ],
+                "UserStatus": "ACTIVE",
+            }),
+        ),
+        (
+            "AssociateFaces",
+            of("grace", json!({ "FaceIds": [ada, grace] })),
+            json!({
+                "AssociatedFaces": [{ "FaceId": grace }],
+                "UnsuccessfulFaceAssociations": [
+                    { "FaceId": ada, "UserId": "ada", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"] },
+                ],
+            }),
+        ),
+        (
+            "SearchUsers",
+            by(json!({ "FaceId": again })),
+            json!({ "UserMatches": [user("ada")], "SearchedFace": { "FaceId": again } }),
+        ),
+        (
+            "SearchUsers",
+            of("ada", json!({ "UserMatchThreshold": 0 })),
+            json!({ "UserMatches": [user("grace")], "SearchedUser": { "UserId": "ada" } }),
+        ),
+        ("SearchUsers", by(json!({})), "InvalidParameterException: Request has invalid parameters".into()),
+        (
+            "SearchUsersByImage",
+            by(json!({ "Image": second(1002) })),
+            json!({
+                "UserMatches": [user("grace")],
+                "SearchedFace": { "FaceDetail": { "Confidence": "*" } },
+                "UnsearchedFaces": [],
+            }),
+        ),
+        (
+            "SearchUsersByImage",
+            by(json!({ "Image": second(1002), "UserMatchThreshold": 0, "MaxUsers": 1 })),
+            json!({ "UserMatches": [user("grace")] }),
+        ),
+        ("SearchUsersByImage", by(json!({ "Image": second(1003) })), json!({ "UserMatches": [] })),
+        ("SearchUsersByImage", by(json!({ "Image": nobody() })), "InvalidParameterException: *".into()),
+        (
+            "ListFaces",
+            of("grace", json!({})),
+            json!({ "Faces": [{ "FaceId": grace, "UserId": "grace" }], "NextToken": null }),
+        ),
+        (
+            "DeleteFaces",
+            by(json!({ "FaceIds": [grace] })),
+            json!({
+                "DeletedFaces": [],
+                "UnsuccessfulFaceDeletions": [
+                    { "FaceId": grace, "UserId": "grace", "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"] },
+                ],
+            }),
+        ),
+        (
+            "DisassociateFaces",
+            of("ada", json!({ "FaceIds": [grace, again, missing] })),
+            json!({
+                "DisassociatedFaces": [{ "FaceId": again }],
+                "UnsuccessfulFaceDisassociations": [
+                    { "FaceId": grace, "UserId": "grace", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"] },
+                    { "FaceId": missing, "Reasons": ["FACE_NOT_FOUND"] },
+                ],
+                "UserStatus": "ACTIVE",
+            }),
+        ),
+        ("DescribeCollection", by(json!({})), json!({ "UserCount": 2, "FaceCount": 3 })),
+        ("DeleteUser", of("grace", json!({})), json!({})),
+        (
+            "DeleteUser",
+            of("grace", json!({})),
+            "ResourceNotFoundException: The user id: grace does not exist".into(),
+        ),
+        ("DeleteFaces", by(json!({ "FaceIds": [grace] })), json!({ "DeletedFaces": [grace] })),
+        ("DescribeCollection", by(json!({})), json!({ "UserCount": 1, "FaceCount": 2 })),
     ] {
         check(&cloud, operation, input, expected).await;
     }

@@ -74,6 +74,9 @@ async fn create(call: &Call<'_>) -> Answer {
     if !is_number(to) {
         return Err(Refusal::new(21211, format!("Invalid 'To' Phone Number: {to}")));
     }
+    if !is_number(from) {
+        return Err(Refusal::new(21212, format!("Invalid 'From' Phone Number: {from}")));
+    }
     let (body, media_urls) = (form.value("Body").unwrap_or_default(), form.all("MediaUrl"));
     if body.is_empty() && media_urls.is_empty() {
         return Err(Refusal::new(21602, "Message body is required."));
@@ -128,17 +131,17 @@ pub(super) fn is_web_address(url: &str) -> bool {
 fn list(call: &Call<'_>) -> Answer {
     let form = &call.form;
     let (from, to) = (form.text("From"), form.text("To"));
-    // A day in UTC, or a time.
-    let bound = |name: &str| form.text(name).map(|text| text.to_owned());
-    let (on, before, after) = (bound("DateSent"), bound("DateSent<"), bound("DateSent>"));
+    // `2026-11-23`, or `2026-11-23T10:00:00Z`: to the second; of the one that is no bound the day counts.
+    let bound = |name: &str, length: usize| form.text(name).map(|text| text.get(..length).unwrap_or(text));
+    let (on, before, after) = (bound("DateSent", 10), bound("DateSent<", 19), bound("DateSent>", 19));
     let is_wanted = |message: &Message| {
         let sent = message.sent.unwrap_or(message.created).iso8601();
-        let prefix = |text: &String| sent.get(..text.len()).unwrap_or(&sent).to_owned();
+        let so_far = |text: &str| sent.get(..text.len()).unwrap_or(&sent);
         from.is_none_or(|from| from == message.from)
             && to.is_none_or(|to| to == message.to)
-            && on.as_ref().is_none_or(|text| prefix(text) == *text)
-            && before.as_ref().is_none_or(|text| prefix(text) <= *text)
-            && after.as_ref().is_none_or(|text| prefix(text) >= *text)
+            && on.is_none_or(|text| so_far(text) == text)
+            && before.is_none_or(|text| so_far(text) <= text)
+            && after.is_none_or(|text| so_far(text) >= text)
     };
     let found = rows::newest(&call.context.store().read()?, MOST, is_wanted)?;
     let items: Vec<Value> = found.iter().map(|message| shown(&call.account, message)).collect();

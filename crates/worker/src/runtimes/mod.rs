@@ -61,8 +61,9 @@ pub trait Runtime: Sync {
 pub struct Waiting {
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Whether the function seems to use the SDK that Lambda brings along: it is imported meanwhile (`ALOFT_SDK=1`).
-    pub wants_sdk: bool,
+    /// What the function seems to make with the SDK that Lambda brings along, if it uses that: it is prepared meanwhile
+    /// (`ALOFT_SDK`).
+    pub sdk: Option<String>,
 }
 
 /// How an environment is started.

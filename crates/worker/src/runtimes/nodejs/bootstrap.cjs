@@ -4,6 +4,11 @@
 // It speaks HTTP over one plain socket, since Node's own HTTP client costs several times what an invocation costs
 // otherwise. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
 
+// Node's own modules were compiled ahead, for a V8 without flags: with the one that bounds the heap it would compile all of
+// them again. It has read that by now; worker threads find it again once the function is loaded.
+const HEAP = '--max-old-space-size=';
+setHeapFlag(`${HEAP}0`);
+
 const net = require('node:net');
 const fs = require('node:fs');
 const path = require('node:path');
@@ -317,6 +322,8 @@ function loadTypeScript(file, asModule) {
 
 /** Lambda lets ES modules find packages along NODE_PATH too, which Node itself does only for CommonJS. */
 function searchForModules() {
+  // It takes a thread.
+  if (!env.NODE_PATH?.includes('/node_modules')) return;
   const hook = `
     const places = (process.env.NODE_PATH ?? '').split(':').filter((place) => place.endsWith('/node_modules'));
     export async function resolve(specifier, context, next) {
@@ -481,6 +488,20 @@ function invoke({ status, headers, body }) {
   }
 }
 
+function setHeapFlag(flag) {
+  if (!process.execArgv.some((it) => it.startsWith(HEAP))) return;
+  const warns = Object.getOwnPropertyDescriptor(process, 'noDeprecation');
+  process.noDeprecation = true;
+  try {
+    // `require('v8')` would load half of what this is to make quick.
+    process.binding('v8').setFlagsFromString(flag);
+  } catch {
+    // Then it takes a little longer.
+  }
+  if (warns) Object.defineProperty(process, 'noDeprecation', warns);
+  else delete process.noDeprecation;
+}
+
 /** Becomes the function that the environment tells of. Nothing above depends on it, so that a process that waits has it loaded. */
 function begin() {
   taskRoot = env.LAMBDA_TASK_ROOT;
@@ -498,10 +519,41 @@ function begin() {
     (loaded) => {
       handler = loaded;
       next();
+      setHeapFlag(process.execArgv.find((it) => it.startsWith(HEAP)));
     },
     (error) => die('Uncaught Exception', error, 1),
   );
 }
 
-module.exports = begin;
+/**
+ * Goes once through all that a first invocation takes, with a handler that does nothing and a Runtime API that says what
+ * it must: what Node compiles when it is first called is compiled then. Nothing of it stays.
+ */
+function rehearse(done) {
+  const head = 'HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 0\r\nContent-Length: 2\r\n\r\n{}';
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write(head);
+      socket.once('data', () => {
+        for (const it of [api.socket, socket]) it.removeAllListeners('close').on('error', () => {}).destroy();
+        server.close();
+        [taskRoot, plain, api, handler, requestId, current] = [undefined, undefined, undefined, undefined, undefined, null];
+        delete require.cache[path.join(__dirname, 'rehearsal.js')];
+        module.children.length = 0;
+        done();
+      });
+    });
+  });
+  server.listen(0, '127.0.0.1', () => {
+    taskRoot = __dirname;
+    api = new RuntimeApi(`127.0.0.1:${server.address().port}`);
+    loadHandler('rehearsal.handler').then((loaded) => {
+      handler = loaded;
+      next();
+    });
+  });
+}
+
+module.exports = { begin, rehearse };
 if (require.main === module) begin();

@@ -25,6 +25,7 @@ impl Runtime for NodeJs {
     fn install(&self, directory: &Path) -> io::Result<()> {
         fs::write(directory.join("endpoint.cjs"), include_str!("endpoint.cjs"))?;
         fs::write(directory.join(WAITING), include_str!("waiting.cjs"))?;
+        fs::write(directory.join("rehearsal.js"), include_str!("rehearsal.js"))?;
         fs::write(directory.join(BOOTSTRAP), include_str!("bootstrap.cjs"))
     }
 
@@ -35,7 +36,7 @@ impl Runtime for NodeJs {
         let ours =
             last.file_name()? == BOOTSTRAP && others.iter().all(|it| it.to_string_lossy().starts_with("--"));
         let arguments = others.iter().cloned().chain([last.with_file_name(WAITING).into()]);
-        ours.then(|| Waiting { arguments: arguments.collect(), wants_sdk: false })
+        ours.then(|| Waiting { arguments: arguments.collect(), sdk: None })
     }
 
     fn start(

@@ -4,7 +4,7 @@ use super::locate::{Search, wanted_version};
 use super::{Installed, Runtime, Start, Waiting, search_path};
 use crate::environment::readable;
 use crate::function::{FunctionSpec, InvokeError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ const IMPORT: &str = "import sys; sys.path[0] = sys.argv.pop(); import _aloft_bo
 
 /// How much of a handler's file is read to see what it imports.
 const READ_LIMIT: u64 = 1024 * 1024;
+/// How many clients are prepared at most. Each takes a tenth of a second and about ten megabytes.
+const MOST_PREPARED: usize = 4;
 
 pub(super) struct Python;
 
@@ -31,6 +33,7 @@ impl Runtime for Python {
     }
 
     fn install(&self, directory: &Path) -> io::Result<()> {
+        fs::write(directory.join("_aloft_sdk.py"), include_str!("sdk.py"))?;
         fs::write(directory.join("_aloft_waiting.py"), include_str!("waiting.py"))?;
         fs::write(directory.join("_aloft_bootstrap.py"), include_str!("bootstrap.py"))
     }
@@ -41,7 +44,7 @@ impl Runtime for Python {
         let ours = import.to_str() == Some(IMPORT);
         let import = IMPORT.replace("_aloft_bootstrap", "_aloft_waiting");
         let arguments = vec![unbuffered.clone(), command.clone(), import.into(), directory.clone()];
-        ours.then(|| Waiting { arguments, wants_sdk: mentions_sdk(spec) })
+        ours.then(|| Waiting { arguments, sdk: wanted_of_sdk(spec) })
     }
 
     fn start(
@@ -82,13 +85,30 @@ impl Runtime for Python {
     }
 }
 
-/// Whether the file of the handler names the SDK. It is no more than a guess at what will be imported.
-fn mentions_sdk(spec: &FunctionSpec) -> bool {
+/// What the file of the handler seems to make with the SDK, where it names that: `client:s3,resource:dynamodb`. It is no
+/// more than a guess at what will be imported and made.
+fn wanted_of_sdk(spec: &FunctionSpec) -> Option<String> {
     let module = spec.handler.rsplit_once('.').map_or("", |it| it.0);
     let file = spec.code_directory.join(format!("{}.py", module.replace('.', "/")));
     let mut text = Vec::new();
-    let read = fs::File::open(file).and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text));
-    read.is_ok() && text.windows(5).any(|it| it == b"boto3")
+    fs::File::open(file).and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text)).ok()?;
+    mentioned(&String::from_utf8_lossy(&text))
+}
+
+fn mentioned(text: &str) -> Option<String> {
+    let made = |kind: &'static str| {
+        text.split(kind).skip(1).filter_map(move |rest| {
+            let rest = rest.strip_prefix('(')?.trim_start();
+            let rest = rest.strip_prefix("service_name").map_or(rest, |it| it.trim_start_matches([' ', '=']));
+            let quote = rest.chars().next().filter(|it| matches!(it, '\'' | '"'))?;
+            let (name, _) = rest[1..].split_once(quote)?;
+            let is_name = name.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-');
+            (is_name && !name.is_empty()).then(|| format!("{kind}:{name}"))
+        })
+    };
+    let all: BTreeSet<String> = made("client").chain(made("resource")).collect();
+    let some: Vec<String> = all.into_iter().take(MOST_PREPARED).collect();
+    text.contains("boto3").then(|| some.join(","))
 }
 
 /// Leaves the compiled form of the bootstrap beside it, once for each version. Environments cannot: what they share is
@@ -101,8 +121,29 @@ fn compile(program: &Path, directory: &Path, minor: &str) {
     let mut command = Command::new(program);
     command
         .args(["-I", "-m", "py_compile"])
-        .args([directory.join("_aloft_waiting.py"), directory.join("_aloft_bootstrap.py")]);
+        .args(["sdk", "waiting", "bootstrap"].map(|it| directory.join(format!("_aloft_{it}.py"))));
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _ = command.status();
     let _ = readable(&directory.join("__pycache__"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_of_the_sdk() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(mentioned(text).as_deref(), expected);
+        check("client('s3')", None);
+        check("import boto3", Some(""));
+        check(
+            "import boto3\ns3 = boto3.client('s3')\nt = boto3.resource( \"dynamodb\")",
+            Some("client:s3,resource:dynamodb"),
+        );
+        check(
+            "boto3.client(service_name = 'sqs'), boto3.client(name), session.client('sqs', x)",
+            Some("client:sqs"),
+        );
+        check("boto3.client('../x'), boto3.client('', boto3.client(", Some(""));
+    }
 }

@@ -3,78 +3,72 @@
 What it imports meanwhile is Python's own, and the SDK when its functions want that. No code of a function runs here.
 """
 
+import _aloft_bootstrap
 import _socket
+import gc
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+
+# What a fresh start has.
+FRESH = {*sys.modules, "gc"}
+
 import base64
 import collections
 import datetime
 import decimal
 import functools
 import hashlib
-import importlib.machinery
-import json
-import logging
-import os
 import random
 import re
 import socket
-import sys
-import time
 import typing
 import urllib.parse
 import uuid
 
-# As Lambda has it: the libraries of a function go before these.
-SDK = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
-SDK_DIRECTORY = "/opt/python"
+import _aloft_sdk as sdk
 
 
-def import_sdk():
-    sys.path.insert(1, SDK_DIRECTORY)
+def names_in(directory):
+    """What can be imported from it."""
     try:
-        import boto3
-        import botocore.auth, botocore.client, botocore.endpoint, botocore.httpsession, botocore.parsers
-        import botocore.regions, botocore.session, botocore.signers, botocore.waiter
-    except ImportError:
-        forget_sdk()
-    finally:
-        sys.path.remove(SDK_DIRECTORY)
-
-
-def forget_sdk():
-    for name in [it for it in sys.modules if it.partition(".")[0] in SDK]:
-        del sys.modules[name]
-
-
-def content(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read()
+        return {name.partition(".")[0] for name in os.listdir(directory)}
     except OSError:
-        return None
+        return set()
 
 
-def imported():
-    """What was imported: each package's first file. A layer may bring another one under the same name."""
-    return {name: content(sys.modules[name].__file__) for name in SDK if name in sys.modules}
-
-
-def is_another(known):
-    """Whether the function, as it is told now, would import another SDK than what was imported."""
-    importlib.invalidate_caches()
-    path = [os.environ["LAMBDA_TASK_ROOT"], *sys.path]
-    for name, text in known.items():
-        found = importlib.machinery.PathFinder.find_spec(name, path)
-        if found is None or found.origin != sys.modules[name].__file__ or content(found.origin) != text:
+def is_another(paths, known):
+    """Whether the function would import something else than what was imported: its own comes before ours."""
+    ahead = {name.partition(".")[0] for name in sys.modules.keys() - FRESH}
+    for path in paths:
+        names = names_in(path)
+        if path == sdk.DIRECTORY:
+            if known is not None and known != sdk.state():
+                return True
+            names.difference_update(sdk.PACKAGES)
+        if names & ahead:
             return True
-    return False
+    return known is not None and sdk.DIRECTORY not in paths
+
+
+def forget():
+    """Makes it as if nothing had been imported. What is not made of Python stays: it can be loaded only once."""
+    for name in sys.modules.keys() - FRESH:
+        if getattr(sys.modules[name], "__file__", None) is None or sys.modules[name].__file__.endswith(".py"):
+            del sys.modules[name]
 
 
 def main():
-    if os.environ.get("ALOFT_SDK") == "1":
-        import_sdk()
-    known = imported()
+    wanted = os.environ.get("ALOFT_SDK")
+    known = None if wanted is None else sdk.prepare(wanted)
     host, port = os.environ["ALOFT_WAIT"].rsplit(":", 1)
     connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    # What is there now stays, and need not be looked through when memory is cleaned up.
+    gc.collect()
+    gc.freeze()
     connection.connect((host, int(port)))
     told = b""
     while data := connection.recv(65536):
@@ -83,12 +77,17 @@ def main():
     os.environ.clear()
     os.environ.update(json.loads(told))
     time.tzset()
+    logging._startTime = type(logging._startTime)(time.time_ns() if isinstance(logging._startTime, int) else time.time())
     # What this directory was is covered by the function's code.
     os.chdir(os.environ["LAMBDA_TASK_ROOT"])
-    sys.path[1:1] = [it for it in os.environ.get("PYTHONPATH", "").split(":") if it]
-    if is_another(known):
-        forget_sdk()
+    paths = [it for it in os.environ.get("PYTHONPATH", "").split(":") if it]
+    sys.path[1:1] = paths
+    others = [it for it in paths if it != os.path.dirname(__file__)]
+    if is_another([os.environ["LAMBDA_TASK_ROOT"], *others], known):
+        forget()
+    else:
+        sdk.told()
+    for name in ("_aloft_waiting", "_aloft_sdk"):
+        sys.modules.pop(name, None)
     importlib.invalidate_caches()
-    import _aloft_bootstrap
-
     _aloft_bootstrap.main()

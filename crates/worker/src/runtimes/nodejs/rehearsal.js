@@ -1,0 +1,4 @@
+'use strict';
+// Stands for a function while a process waits for one.
+
+exports.handler = async (event) => event;
