@@ -16,8 +16,8 @@ pub(crate) enum Checkout {
     Warm(u64, Arc<Environment>),
     /// The right to start one: its number and its log stream.
     Cold(u64, String),
-    /// Nothing yet.
-    Later(Place),
+    /// Nothing yet, and when to look again at the latest.
+    Later(Place, Duration),
 }
 
 /// A place in line, until it is dropped.
@@ -62,8 +62,8 @@ impl Inner {
         if let Some((id, environment)) = pool.take(spec, waited.is_some(), now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
-        if let Some(turn) = pool.join(spec, waited.unwrap_or_default(), &self.processors) {
-            return Ok(Checkout::Later(Place { inner: self.clone(), spec: spec.clone(), turn }));
+        if let Some((turn, look_again)) = pool.join(spec, waited.unwrap_or_default(), &self.processors) {
+            return Ok(Checkout::Later(Place { inner: self.clone(), spec: spec.clone(), turn }, look_again));
         }
         if let Some((id, environment)) = pool.take(spec, true, now, removed) {
             return Ok(Checkout::Warm(id, environment));

@@ -4,7 +4,7 @@
 //! answered sooner by the few environments that there are than by fifty that all start at once. So an invocation that finds
 //! none idle waits in turn while the machine is at its limit, for at most [`PATIENCE`], and then gets its own; only where so
 //! many start already that it could not begin, it waits on, until [`MOST_PATIENCE`].
-//! It decides nothing about functions that take longer than that, or on a machine with processor time left.
+//! Elsewhere it waits for a function that takes milliseconds, as long as that takes, and for no other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,12 @@ use tokio::sync::Notify;
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 /// How long it waits at most where others are starting.
 pub(crate) const MOST_PATIENCE: Duration = Duration::from_secs(3);
+/// A function that takes no longer takes next to nothing: an environment of it is free again in no time.
+pub(crate) const SHORT: Duration = Duration::from_millis(10);
+/// So long an invocation waits for it at least.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
 /// How long a look at the processors holds, and what it covers at least.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 /// What share of the processors' time must be left for a new environment to be of use.
 const LEFT: f64 = 0.1;
 

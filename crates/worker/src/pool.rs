@@ -6,7 +6,7 @@
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
 use crate::keep_alive::Bounds;
-use crate::lines::{Lines, MOST_PATIENCE, PATIENCE, Processors};
+use crate::lines::{LOOK, Lines, MOST_PATIENCE, PATIENCE, Processors, SHORT, SHORTEST};
 use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -246,26 +246,32 @@ impl Pool {
         }
     }
 
-    /// A place in line for an environment of this revision, where one is likely to be free soon: there are some, the
-    /// function is quick as far as is known, and a new one would have to share the processors with what runs or starts. `waited` counts
-    /// from the first time. To be left with [`Pool::leave`].
+    /// A place in line for an environment of this revision, where one is likely to be free soon: there are some, and the
+    /// function is quick as far as is known. It is so when the function takes next to nothing, or when a new environment
+    /// would have to share the processors with what runs or starts. `waited` counts from the first time; what comes back
+    /// with the place says when to look again at the latest. To be left with [`Pool::leave`].
     pub(crate) fn join(
         &mut self,
         spec: &FunctionSpec,
         waited: Duration,
         processors: &Processors,
-    ) -> Option<Arc<Notify>> {
+    ) -> Option<(Arc<Notify>, Duration)> {
         let key = version_key(spec);
+        let takes = self.uses.takes(&key);
+        if takes.is_some_and(|takes| takes > PATIENCE) {
+            return None;
+        }
         let starting = self.members.values().filter(|it| it.state == EnvironmentState::Starting);
         let (enough_start, busy) = (starting.count() >= processors.count(), processors.are_busy());
-        let crowded = match waited {
-            _ if waited < PATIENCE => enough_start || busy,
-            _ if waited < MOST_PATIENCE => enough_start && busy,
-            _ => false,
+        let next_to_nothing = takes.filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
+        let look_again = match next_to_nothing {
+            Some(limit) if waited < limit => limit - waited,
+            _ if waited < PATIENCE && (enough_start || busy) => LOOK,
+            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK,
+            _ => return None,
         };
-        let slow = self.uses.takes(&key).is_some_and(|took| took > PATIENCE);
         let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;
-        (crowded && !slow && self.members.values().any(is_one)).then(|| self.lines.join(&key))
+        self.members.values().any(is_one).then(|| (self.lines.join(&key), look_again))
     }
 
     /// Leaves the line. Whoever is next shall look whether there is something for them.
@@ -542,10 +548,15 @@ mod tests {
         assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
         assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
         assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
-        // What takes long is not waited for.
+        // What takes next to nothing is waited for in any case, for as long as it takes; what takes long never is.
+        pool.uses.took(&version_key(&spec), SHORT);
+        assert!(joins(&mut pool, &spec, zero, &free));
+        assert!(!joins(&mut pool, &spec, SHORT, &free));
+        pool.uses = Uses::new(Bounds::FREE);
         pool.started(id);
         pool.count(id, 20);
         pool.count(id, 20);
+        pool.uses.begins(&version_key(&spec), Timestamp(0));
         pool.release(id, true, Timestamp(150));
         assert!(!joins(&mut pool, &spec, zero, &busy));
     }

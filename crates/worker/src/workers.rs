@@ -11,7 +11,7 @@ use crate::function::{
 use crate::invocation::{self, Before, Ran};
 use crate::keep_alive::Bounds;
 use crate::limits::EnvironmentLimits;
-use crate::lines::{PATIENCE, Processors};
+use crate::lines::Processors;
 use crate::logs::Logs;
 use crate::outward::Outward;
 use crate::pool::{Budget, Pool, Purpose, Status};
@@ -295,9 +295,9 @@ impl Inner {
                     drop(place);
                     return self.cold(id, &stream, &spec, &invocation).await;
                 }
-                Checkout::Later(joined) => {
+                Checkout::Later(joined, look_again) => {
                     let (place, _) = place.get_or_insert_with(|| (joined, Instant::now()));
-                    let _ = tokio::time::timeout(PATIENCE, place.turn.notified()).await;
+                    let _ = tokio::time::timeout(look_again, place.turn.notified()).await;
                     continue;
                 }
             };
