@@ -227,7 +227,7 @@ impl<'a> Context<'a> {
         if let Some(statements) = self.role_statements() {
             let fresh = statements.split_off(seen.checked.min(statements.len()));
             for candidate in fresh.into_iter().chain([statement]) {
-                if seen.keys.insert(super::values::deep_sorted(&candidate).to_string()) {
+                if seen.keys.insert(super::values::stringify_sorted(&candidate)) {
                     statements.push(candidate);
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::layers::layer_of;
-use super::values::{deep_sorted, display, get, locale_compare, stringify};
+use super::values::{display, get, locale_compare, stringify, stringify_sorted};
 use aloft_diag::Diagnostic;
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -73,7 +73,7 @@ pub fn digest(
             .map(|layer| json!({ "name": layer.name, "ref": layer.id, "properties": layer.properties }))
             .collect();
         hashed.insert("layerConfigurations".to_owned(), Value::Array(list));
-        hash.update(stringify(&deep_sorted(&Value::Object(hashed))));
+        hash.update(stringify_sorted(&Value::Object(hashed)));
     }
     Ok(base64::engine::general_purpose::STANDARD.encode(hash.finalize()))
 }

@@ -16,7 +16,64 @@ pub(super) struct Property {
 }
 
 /// Properties by path: keys joined by NUL. In the order in which they were found.
-pub(super) type Properties = IndexMap<String, Property>;
+#[derive(Default)]
+pub(super) struct Properties {
+    /// One that was taken out leaves its place empty: to close the gap, all behind it would have to move.
+    places: IndexMap<String, Option<Property>>,
+    count: usize,
+}
+
+impl Properties {
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Property)> {
+        self.places.iter().filter_map(|(path, property)| Some((path, property.as_ref()?)))
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        self.iter().map(|(path, _)| path)
+    }
+
+    pub fn contains(&self, path: &str) -> bool {
+        self.get(path).is_some()
+    }
+
+    pub fn get(&self, path: &str) -> Option<&Property> {
+        self.places.get(path)?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, path: &str) -> Option<&mut Property> {
+        self.places.get_mut(path)?.as_mut()
+    }
+
+    pub fn insert(&mut self, path: String, property: Property) {
+        if self.places.insert(path, Some(property)).flatten().is_none() {
+            self.count += 1;
+        }
+    }
+
+    pub fn remove(&mut self, path: &str) {
+        if self.places.get_mut(path).and_then(Option::take).is_some() {
+            self.count -= 1;
+        }
+    }
+
+    /// Closes the gaps.
+    pub fn compact(&mut self) {
+        self.places.retain(|_, property| property.is_some());
+    }
+}
+
+impl IntoIterator for Properties {
+    type Item = (String, Property);
+    type IntoIter = Box<dyn Iterator<Item = Self::Item>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.places.into_iter().filter_map(|(path, property)| Some((path, property?))))
+    }
+}
 
 /// The properties below a value that hold variables, or what looks like one and is not.
 pub(super) fn collect(value: &Value, path: &str, found: &mut Properties) {
