@@ -282,7 +282,7 @@ impl<'a> Context<'a> {
         if let Some(policy) = get(self.provider, "logDataProtectionPolicy") {
             properties.insert("DataProtectionPolicy".to_owned(), policy.clone());
         }
-        json!({ "Type": "AWS::Logs::LogGroup", "Properties": properties })
+        resource("AWS::Logs::LogGroup", Value::Object(properties), None)
     }
 
     /// An error at a path of the configuration.
@@ -296,6 +296,15 @@ impl<'a> Context<'a> {
             .filter(|name| !name.is_empty())
             .map_or_else(|| format!("{}-{}", self.service.name, self.service.stage), str::to_owned)
     }
+}
+
+/// A resource, and what it depends on. Takes the properties, which `json!` would copy.
+pub fn resource(kind: &str, properties: Value, depends_on: Option<String>) -> Value {
+    let mut made = Map::with_capacity(3);
+    made.insert("Type".to_owned(), Value::from(kind));
+    made.insert("Properties".to_owned(), properties);
+    made.extend(depends_on.map(|id| ("DependsOn".to_owned(), Value::String(id))));
+    Value::Object(made)
 }
 
 /// A name, an ARN or a reference rather than settings of the default role.

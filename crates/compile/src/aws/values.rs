@@ -3,7 +3,6 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
-use std::fmt;
 
 /// What JavaScript takes for true.
 pub fn truthy(value: Option<&Value>) -> bool {
@@ -62,24 +61,22 @@ pub fn display(value: &Value) -> String {
 
 /// As `JSON.stringify` writes it: whole numbers without a fraction.
 pub fn stringify(value: &Value) -> String {
-    Json { value, is_sorted: false }.to_string()
+    written(&Json { value, is_sorted: false })
 }
 
 /// The same with the keys of all objects in the order of [`locale_compare`].
 pub fn stringify_sorted(value: &Value) -> String {
-    Json { value, is_sorted: true }.to_string()
+    written(&Json { value, is_sorted: true })
+}
+
+fn written(json: &Json<'_>) -> String {
+    serde_json::to_string(json).expect("a value can be written, and memory does not fail")
 }
 
 /// A value as JavaScript writes it.
 struct Json<'v> {
     value: &'v Value,
     is_sorted: bool,
-}
-
-impl fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-    }
 }
 
 impl Serialize for Json<'_> {
@@ -137,7 +134,12 @@ fn weight(character: char) -> u32 {
 pub fn upper_first(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
+        Some(first) => {
+            let mut made = String::with_capacity(text.len());
+            made.extend(first.to_uppercase());
+            made.push_str(characters.as_str());
+            made
+        }
         None => String::new(),
     }
 }

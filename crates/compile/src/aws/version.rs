@@ -57,12 +57,16 @@ pub fn digest(
     for artifact in artifacts {
         add_file(&artifact.sha256, &artifact.path)?;
     }
-    let mut hashed = properties.clone();
-    if matches!(code, Code::Zip { .. }) {
-        hashed.shift_remove("Code");
-    }
-    hashed.shift_remove("ReservedConcurrentExecutions");
-    hashed.shift_remove("Tags");
+    let is_zip = matches!(code, Code::Zip { .. });
+    let is_hashed = |key: &str| match key {
+        "Code" => !is_zip,
+        "ReservedConcurrentExecutions" | "Tags" => false,
+        _ => true,
+    };
+    let mut hashed: Map<String, Value> = Map::with_capacity(properties.len() + 1);
+    hashed.extend(
+        properties.iter().filter(|(key, _)| is_hashed(key)).map(|(key, value)| (key.clone(), value.clone())),
+    );
     if old {
         let by_name = layers.iter().map(|layer| (layer.name.clone(), sorted(&layer.properties))).collect();
         hashed.insert("layerConfigurations".to_owned(), Value::Object(by_name));

@@ -69,29 +69,38 @@ pub(crate) fn validate(config: &mut Value, provider: &str) -> Vec<Issue> {
     refine::refine(errors).into_iter().map(issue).collect()
 }
 
+/// Takes nulls out of maps and notes where they were.
 fn remove_nulls(value: &mut Value, path: &mut Vec<String>, removed: &mut Vec<Vec<String>>) {
+    let mut within = |step: &dyn Fn() -> String, value: &mut Value| {
+        // Most values hold no null, and need no path.
+        if value.is_null() || holds_null(value) {
+            path.push(step());
+            match value {
+                Value::Null => removed.push(path.clone()),
+                value => remove_nulls(value, path, removed),
+            }
+            path.pop();
+        }
+    };
     match value {
         Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                path.push(index.to_string());
-                remove_nulls(item, path, removed);
-                path.pop();
+            for (index, item) in items.iter_mut().enumerate().filter(|(_, item)| !item.is_null()) {
+                within(&|| index.to_string(), item);
             }
         }
-        Value::Object(map) => {
-            map.retain(|key, value| {
-                path.push(key.clone());
-                let is_null = value.is_null();
-                if is_null {
-                    removed.push(path.clone());
-                } else {
-                    remove_nulls(value, path, removed);
-                }
-                path.pop();
-                !is_null
-            });
-        }
+        Value::Object(map) => map.retain(|key, value| {
+            within(&|| key.clone(), value);
+            !value.is_null()
+        }),
         _ => {}
+    }
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(holds_null),
+        Value::Object(map) => map.values().any(|value| value.is_null() || holds_null(value)),
+        _ => false,
     }
 }
 

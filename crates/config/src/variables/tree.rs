@@ -4,6 +4,7 @@ use super::parse::{self, Text};
 use super::{Failure, text};
 use indexmap::IndexMap;
 use serde_json::Value;
+use std::fmt::{Display, Write};
 use std::rc::Rc;
 
 /// A property that holds variables.
@@ -77,29 +78,35 @@ impl IntoIterator for Properties {
 
 /// The properties below a value that hold variables, or what looks like one and is not.
 pub(super) fn collect(value: &Value, path: &str, found: &mut Properties) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}\0{key}") };
+    collect_below(value, &mut path.to_owned(), found);
+}
+
+fn collect_below(value: &Value, path: &mut String, found: &mut Properties) {
+    let mut below = |key: &dyn Display, value: &Value| {
+        let length = path.len();
+        let separator = if path.is_empty() { "" } else { "\0" };
+        // Writing to a text does not fail.
+        let _ = write!(path, "{separator}{key}");
+        collect_below(value, path, found);
+        path.truncate(length);
+    };
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| collect(value, &below(key), found)),
-        Value::Array(items) => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(index, value)| collect(value, &below(&index.to_string()), found));
-        }
+        Value::Object(map) => map.iter().for_each(|(key, value)| below(key, value)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| below(&index, value)),
         Value::String(raw) if raw.contains('$') => {
             let value = value.clone();
             match parse::parse(raw) {
                 Ok(variables) if variables.is_empty() => {}
                 Ok(variables) => {
                     let text = Text { value, variables, pieces: None };
-                    found.insert(path.to_owned(), Property { text, failure: None });
+                    found.insert(path.clone(), Property { text, failure: None });
                 }
                 Err(message) => {
                     let dotted = text::dotted(path);
                     let message = format!("Variable syntax error at \"{dotted}\": {message}");
                     let text = Text { value, ..Text::default() };
                     let failure = Some(Rc::new(Failure { message, path: dotted }));
-                    found.insert(path.to_owned(), Property { text, failure });
+                    found.insert(path.clone(), Property { text, failure });
                 }
             }
         }
