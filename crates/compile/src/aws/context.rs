@@ -332,7 +332,7 @@ fn prune(resource: &mut Value) {
 
 /// The same value in maps that are as large as they need to be. A map that grew member by member has room for more, and a template
 /// consists of tens of thousands of maps of one or two.
-fn compact(value: Value) -> Value {
+pub fn compact(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut made = Map::with_capacity(members.len());

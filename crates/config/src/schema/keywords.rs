@@ -17,12 +17,12 @@ pub(super) struct Schema {
     /// The name of a definition that stands here.
     #[serde(rename = "$ref")]
     pub reference: Option<Box<str>>,
-    pub definitions: IndexMap<String, Schema>,
+    pub definitions: Box<IndexMap<String, Schema>>,
     #[serde(rename = "type", deserialize_with = "one_or_more")]
     pub types: Box<[Type]>,
     /// Null is a constant, too.
     #[serde(rename = "const", deserialize_with = "present")]
-    pub constant: Option<Value>,
+    pub constant: Option<Box<Value>>,
     #[serde(rename = "enum")]
     pub choice: Option<Box<[Value]>>,
     pub not: Option<Box<Schema>>,
@@ -46,17 +46,23 @@ pub(super) struct Schema {
     pub min_properties: Option<u32>,
     pub required: Option<Box<[Box<str>]>>,
     pub property_names: Option<Box<Schema>>,
-    pub properties: Option<IndexMap<Box<str>, Schema>>,
-    #[serde(deserialize_with = "patterns")]
-    pub pattern_properties: Option<ByPattern>,
+    #[serde(deserialize_with = "members")]
+    pub properties: Option<Members<Box<str>>>,
+    #[serde(deserialize_with = "members")]
+    pub pattern_properties: Option<Members<Pattern>>,
     pub additional_properties: Option<Below>,
-    pub dependencies: Option<IndexMap<String, Vec<String>>>,
+    pub dependencies: Option<Box<IndexMap<String, Vec<String>>>>,
 }
 
-/// Schemas of properties by what their names match.
-type ByPattern = Box<[(Pattern, Schema)]>;
+/// Schemas of properties by their names, or by what their names match. So few that to look at each costs less than to hash one.
+pub(super) type Members<K> = Box<[(K, Schema)]>;
 
 impl Schema {
+    /// The schema of a property that is named.
+    pub fn property(&self, name: &str) -> Option<&Self> {
+        self.properties.iter().flatten().find(|(known, _)| **known == *name).map(|(_, schema)| schema)
+    }
+
     /// Whether it has keywords that only objects are checked with.
     pub fn looks_into_objects(&self) -> bool {
         self.max_properties.or(self.min_properties).is_some()
@@ -134,8 +140,8 @@ impl<'de> Deserialize<'de> for Below {
     }
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Value>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[Type]>, D::Error> {
@@ -151,9 +157,11 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[Type]>
     })
 }
 
-fn patterns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByPattern>, D::Error> {
+fn members<'de, D: Deserializer<'de>, K: From<String>>(
+    deserializer: D,
+) -> Result<Option<Members<K>>, D::Error> {
     let members = IndexMap::<String, Schema>::deserialize(deserializer)?;
-    Ok(Some(members.into_iter().map(|(pattern, schema)| (Pattern::new(pattern), schema)).collect()))
+    Ok(Some(members.into_iter().map(|(name, schema)| (K::from(name), schema)).collect()))
 }
 
 /// A pattern with flags, as JavaScript writes it.

@@ -169,16 +169,15 @@ fn expectation(path: &str, message: &str, given: Option<&str>) -> Option<String>
 
 /// The events that functions of provider aws may have.
 fn event_names() -> Vec<&'static str> {
-    let property = |schema: &'static Schema, name: &str| schema.properties.as_ref()?.get(name);
     let branches = || {
-        let (_, function) = property(&SCHEMA, "functions")?.pattern_properties.as_ref()?.first()?;
-        match &property(function, "events")?.items {
+        let (_, function) = SCHEMA.property("functions")?.pattern_properties.as_ref()?.first()?;
+        match &function.property("events")?.items {
             Some(Below::Each(event)) => event.any_of.as_deref(),
             _ => None,
         }
     };
     let names = branches().into_iter().flatten().filter_map(|branch| branch.properties.as_ref());
-    names.flat_map(|names| names.keys()).map(|name| &**name).filter(|name| !name.starts_with('_')).collect()
+    names.flatten().map(|(name, _)| &**name).filter(|name| !name.starts_with('_')).collect()
 }
 
 #[cfg(test)]

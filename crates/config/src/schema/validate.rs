@@ -192,7 +192,7 @@ impl<'s> Run<'s> {
 
     /// Keywords for values of every type.
     fn any(&mut self, schema: &'s Schema, slot: &mut Slot<'_>) {
-        if schema.constant.as_ref().is_some_and(|value| value != slot.get()) {
+        if schema.constant.as_ref().is_some_and(|value| **value != *slot.get()) {
             self.error("const", "must be equal to constant", schema, slot.get());
         }
         if let Some(values) = schema.choice.as_ref().filter(|values| !values.contains(slot.get())) {
@@ -262,14 +262,13 @@ impl<'s> Run<'s> {
     fn is_foreign(&self, schema: &Schema, value: &Value) -> bool {
         let schema = schema.reference.as_ref().map_or(Some(schema), |name| self.definitions.get(&**name));
         let (Some(schema), Some(map)) = (schema, value.as_object()) else { return false };
-        let Some(properties) = &schema.properties else { return false };
         matches!(schema.additional_properties, None | Some(Below::Allowed(_)))
             && schema.pattern_properties.is_none()
             && schema.not.is_none()
             && schema.any_of.as_ref().or(schema.one_of.as_ref()).or(schema.all_of.as_ref()).is_none()
             && schema.types.contains(&Type::Object)
             && schema.required.iter().flatten().any(|name| !map.contains_key(&**name))
-            && !map.keys().any(|key| properties.contains_key(&**key))
+            && !map.keys().any(|key| schema.property(key).is_some())
     }
 
     fn allow(&mut self, allowed: Vec<&'s str>) {
@@ -332,11 +331,11 @@ impl<'s> Run<'s> {
                 }
             }
         }
-        let (properties, patterns) = (schema.properties.as_ref(), schema.pattern_properties.as_deref());
+        let (properties, patterns) = (schema.properties.as_deref(), schema.pattern_properties.as_deref());
         let Value::Object(map) = slot.get_mut() else { return };
         if let Some(additional) = &schema.additional_properties {
             let is_known = |key: &str| {
-                properties.is_some_and(|properties| properties.contains_key(key))
+                schema.property(key).is_some()
                     || patterns.into_iter().flatten().any(|(pattern, _)| pattern.matches(key))
             };
             for (key, value) in map.iter_mut().filter(|(key, _)| !is_known(key)) {
@@ -349,9 +348,7 @@ impl<'s> Run<'s> {
                             format!("unrecognized property '{key}'")
                         };
                         self.error("additionalProperties", message, schema, &Value::Null);
-                        self.allow(
-                            properties.into_iter().flat_map(IndexMap::keys).map(|name| &**name).collect(),
-                        );
+                        self.allow(properties.into_iter().flatten().map(|(name, _)| &**name).collect());
                         if let Some(error) = self.errors.last_mut() {
                             error.key = Some(key.clone());
                         }
@@ -362,7 +359,12 @@ impl<'s> Run<'s> {
                 }
             }
         }
-        for (key, needed) in schema.dependencies.iter().flatten().filter(|(key, _)| map.contains_key(*key)) {
+        for (key, needed) in schema
+            .dependencies
+            .iter()
+            .flat_map(|needed| needed.iter())
+            .filter(|(key, _)| map.contains_key(*key))
+        {
             for name in needed.iter().filter(|name| !map.contains_key(*name)) {
                 let message = format!("must have property {name} when property {key} is present");
                 self.error("dependencies", message, schema, &Value::Null);
