@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 const MOST_OF_A_KIND: usize = 4;
 const MOST: usize = 8;
 /// What one counts for in the memory budget, in MB: a language with the SDK.
-const WAITING_MB: u64 = 50;
+const WAITING_MB: u64 = 65;
 /// How many kinds are remembered.
 const KINDS: usize = 64;
 /// The time within which cold starts count as coming together.
