@@ -55,10 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 invoke(&workers, &spec).await?;
                 times.push(began.elapsed());
                 workers.retire(&spec.account, &spec.region, &spec.name);
-                let mut before = usize::MAX;
                 // Until nothing starts or ends any more, which would take the processor from what is measured.
-                while before != workers.waiting() || waits && before == 0 {
-                    before = workers.waiting();
+                tokio::time::sleep(SETTLE).await;
+                while workers.starting() > 0 || waits && workers.waiting() == 0 {
                     tokio::time::sleep(SETTLE).await;
                 }
             }

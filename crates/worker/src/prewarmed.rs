@@ -189,6 +189,11 @@ impl PrewarmedPool {
         self.lock().kinds.values().map(|it| it.waiting.len()).sum()
     }
 
+    /// How many are about to.
+    pub(crate) fn starting(&self) -> usize {
+        self.lock().kinds.values().map(|it| it.starting).sum()
+    }
+
     /// Whether none waits or is about to.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().kinds.values().all(|it| it.waiting.is_empty() && it.starting == 0)

@@ -84,7 +84,7 @@ impl Running {
     }
 
     /// How many execution environments there are, how many of them work, how many processes wait for a function that is
-    /// not known yet, and the memory of the environments.
+    /// not known yet or start to do so, and the memory of the environments.
     pub fn status(&self) -> serde_json::Value {
         let status = self.workers.status();
         let idle = status.environments.iter().filter(|it| it.state == EnvironmentState::Idle).count();
@@ -92,6 +92,7 @@ impl Running {
             "environments": status.environments.len(),
             "busy": status.environments.len() - idle,
             "waiting": self.workers.waiting(),
+            "starting": self.workers.starting(),
             "memoryMb": status.memory_mb,
         })
     }

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 const COLD: usize = 7;
 /// How long processes may take to start that wait.
 const WITHIN: Duration = Duration::from_secs(20);
-/// When no other one has started meanwhile, none is going to.
-const QUIET: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 const NODE: &str = "exports.hello = async () => ({ statusCode: 200, body: 'hello' });\n";
 const PYTHON: &str = "def hello(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n";
@@ -25,12 +24,33 @@ const BOTO3: &str = "import boto3\ns3 = boto3.client('s3', region_name='us-east-
 /// The handlers, by file.
 pub const FILES: [(&str, &str); 3] = [("node.js", NODE), ("plain.py", PYTHON), ("boto.py", BOTO3)];
 
-/// Name, runtime, file of the handler without its ending; the most milliseconds that a cold start should take, of a process
-/// that is started and of one that waited.
-const LANGUAGES: [(&str, &str, &str, Option<f64>, Option<f64>); 3] = [
-    ("Node.js", "nodejs20.x", "node", Some(35.0), Some(5.0)),
-    ("Python", "python3.12", "plain", None, None),
-    ("Python with boto3", "python3.12", "boto", None, Some(10.0)),
+struct Language {
+    name: &'static str,
+    runtime: &'static str,
+    /// The file of the handler, without its ending.
+    module: &'static str,
+    /// The most milliseconds that a cold start should take, of a process that is started.
+    started: Option<f64>,
+    /// And of one that waited.
+    waited: Option<f64>,
+}
+
+const LANGUAGES: [Language; 3] = [
+    Language {
+        name: "Node.js",
+        runtime: "nodejs20.x",
+        module: "node",
+        started: Some(35.0),
+        waited: Some(5.0),
+    },
+    Language { name: "Python", runtime: "python3.12", module: "plain", started: None, waited: None },
+    Language {
+        name: "Python with boto3",
+        runtime: "python3.12",
+        module: "boto",
+        started: None,
+        waited: Some(10.0),
+    },
 ];
 
 fn row(name: &str) -> String {
@@ -40,7 +60,7 @@ fn row(name: &str) -> String {
 /// Interpreters that load the same handlers, call them once and end.
 pub fn bare(table: &mut Table) -> Result<()> {
     let project = Project::new(&FILES);
-    for (name, _, module, ..) in LANGUAGES {
+    for Language { name, module, .. } in LANGUAGES {
         let times: Result<Vec<f64>> = (0..STARTS)
             .map(|_| {
                 let mut command = if name == "Node.js" {
@@ -73,7 +93,7 @@ pub fn bare(table: &mut Table) -> Result<()> {
 /// The functions that are called for the first time, for `serverless.yml`.
 pub fn functions() -> String {
     let mut text = String::new();
-    for (language, (_, runtime, module, ..)) in LANGUAGES.iter().enumerate() {
+    for (language, Language { runtime, module, .. }) in LANGUAGES.iter().enumerate() {
         for number in 0..COLD {
             for kind in ["started", "waited"] {
                 text += &format!(
@@ -91,7 +111,7 @@ pub fn functions() -> String {
 
 /// Functions whose process is started for them.
 pub fn started(address: &str, table: &mut Table) -> Result<()> {
-    for (language, (name, _, _, most, _)) in LANGUAGES.iter().enumerate() {
+    for (language, Language { name, started: most, .. }) in LANGUAGES.iter().enumerate() {
         let times: Result<Vec<f64>> =
             (0..COLD).map(|number| first(&format!("{address}/started/{language}/{number}"))).collect();
         let times = times?;
@@ -103,7 +123,7 @@ pub fn started(address: &str, table: &mut Table) -> Result<()> {
 
 /// Functions that get a process that waited.
 pub fn waited(address: &str, cloud: &TempCloud, table: &mut Table) -> Result<()> {
-    for (language, (name, _, _, _, most)) in LANGUAGES.iter().enumerate() {
+    for (language, Language { name, waited: most, .. }) in LANGUAGES.iter().enumerate() {
         // The first one finds none that waits, and has others start.
         let mut times = Vec::new();
         for number in 0..COLD {
@@ -132,15 +152,14 @@ fn first(address: &str) -> Result<f64> {
 /// Until processes wait, and no other one starts.
 fn until_ready(cloud: &TempCloud) -> Result<()> {
     let started = Instant::now();
-    let mut before = 0;
     loop {
         let health = try_http("GET", &format!("{}/_aloft/health", cloud.endpoint()), &[], b"");
-        let waiting = health.map_err(anyhow::Error::msg)?.json()["running"]["lambda"]["waiting"].as_u64();
-        match waiting {
-            Some(waiting) if waiting > 0 && waiting == before => return Ok(()),
-            waiting => before = waiting.unwrap_or(0),
+        let health = health.map_err(anyhow::Error::msg)?.json();
+        let number = |name: &str| health["running"]["lambda"][name].as_u64();
+        if number("starting") == Some(0) && number("waiting") > Some(0) {
+            return Ok(());
         }
         ensure!(started.elapsed() < WITHIN, "no process waits");
-        thread::sleep(QUIET);
+        thread::park_timeout(LOOK_EVERY);
     }
 }
