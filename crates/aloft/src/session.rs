@@ -45,7 +45,8 @@ impl Session {
         let variables = variables::Cloud::new(cli.common.clone(), environment, clock.clone());
         let (options, config, command) = (cli.options(), cli.common.config.clone(), cli.command_name());
         let load_clock = clock.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
+        // In this thread: what another one allocates and frees, this one could not use again.
+        let loaded = tokio::task::block_in_place(|| {
             aloft_config::load(LoadRequest {
                 directory,
                 config,
@@ -56,7 +57,6 @@ impl Session {
                 clock: load_clock,
             })
         })
-        .await?
         .map_err(Mistakes::from)?;
         let provider = loaded.service.provider().get("name").and_then(Value::as_str).unwrap_or("aws");
         if !aloft_compile::PROVIDERS.contains(&provider) {

@@ -219,7 +219,7 @@ impl Explainer {
         let path = written.join("\0");
         let dotted = written.join(".");
         step.place =
-            self.recording.spans.0.get(&dotted).map(|span| Place::of(&self.recording.sources, *span));
+            self.recording.spans.0.get(dotted.as_str()).map(|span| Place::of(&self.recording.sources, *span));
         let recorded = &self.recording.trace.properties;
         if let Some(rounds) = recorded.get(&path) {
             for round in rounds {

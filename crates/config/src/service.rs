@@ -7,6 +7,7 @@ use aloft_diag::{SourceMap, Span};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A loaded service.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,7 @@ impl Service {
 
 /// Places of values by dotted path.
 #[derive(Clone, Debug, Default)]
-pub struct Spans(pub HashMap<String, Span>);
+pub struct Spans(pub HashMap<Arc<str>, Span>);
 
 impl Spans {
     /// The place of the path or of its nearest ancestor.

@@ -62,6 +62,11 @@ pub trait Service: Send + Sync {
     /// Ends what runs in the background.
     async fn stop(&self) {}
 
+    /// What runs of it at this moment, for the cloud's own status: names and numbers.
+    fn running(&self) -> Option<serde_json::Value> {
+        None
+    }
+
     /// Forgets caches: the store has just been emptied.
     async fn reset(&self, _engine: &Engine) {}
 }

@@ -222,7 +222,8 @@ impl Packager<'_> {
                 .at_opt(self.service.span(place), "chooses no file")
                 .help("the last pattern that matches a file decides; see that the files to package exist and that a pattern takes them in"));
         }
-        let entries = files.into_iter().map(|relative| entry(root, relative)).collect();
+        let root = normal(root);
+        let entries = files.iter().map(|relative| entry(&root, relative)).collect();
         write_zip(&self.output_dir.join(file_name), entries)
     }
 
@@ -292,23 +293,12 @@ fn unique(patterns: Vec<String>) -> Vec<String> {
     patterns.into_iter().filter(|pattern| !pattern.is_empty() && seen.insert(pattern.clone())).collect()
 }
 
-fn entry(root: &Path, relative: String) -> ZipEntry {
-    let file = normal(&root.join(&relative));
-    let executable = is_executable(&file);
+fn entry(root: &Path, relative: &str) -> ZipEntry {
+    let file = root.join(relative);
+    let file = if relative.starts_with("..") { normal(&file) } else { file };
     // Files from above the root stand at the root of the zip.
     let name = relative.trim_start_matches("../").trim_start_matches('/').to_owned();
-    ZipEntry { name, file, executable }
-}
-
-#[cfg(unix)]
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o100 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_executable(_file: &Path) -> bool {
-    true
+    ZipEntry { name, file }
 }
 
 /// The path without `.` and `..`, by its text alone.

@@ -14,10 +14,17 @@ pub fn development_only(root: &Path) -> HashSet<String> {
     find_projects(root, &mut projects, 0);
     let mut graph = Graph::default();
     let (mut kept, mut dropped) = (Packages::new(), Packages::new());
-    for project in &projects {
-        if project.join("node_modules").is_dir() || has_ancestor_modules(project, root) {
-            graph.walk(project, &mut kept, &mut dropped);
-        }
+    let has_modules =
+        |project: &&PathBuf| project.join("node_modules").is_dir() || has_ancestor_modules(project, root);
+    let installed: Vec<&PathBuf> = projects.iter().filter(has_modules).collect();
+    for project in &installed {
+        graph.walk(project, For::Development, &mut dropped);
+    }
+    if dropped.is_empty() {
+        return HashSet::new();
+    }
+    for project in &installed {
+        graph.walk(project, For::Production, &mut kept);
     }
     // A package of a workspace is the user's own, whoever depends on it.
     let own: HashSet<PathBuf> = projects.iter().filter_map(|project| project.canonicalize().ok()).collect();
@@ -57,6 +64,16 @@ fn find_projects(directory: &Path, projects: &mut Vec<PathBuf>, depth: usize) {
     }
 }
 
+/// What a project needs a package for.
+#[derive(Clone, Copy, PartialEq)]
+enum For {
+    Development,
+    Production,
+}
+
+/// Where a manifest names what the package needs to run.
+const KINDS: [&str; 3] = ["dependencies", "optionalDependencies", "peerDependencies"];
+
 /// The packages that are reachable from one project.
 #[derive(Default)]
 struct Graph {
@@ -65,18 +82,14 @@ struct Graph {
 
 impl Graph {
     /// Adds what a project's dependencies lead to.
-    fn walk(&mut self, project: &Path, kept: &mut Packages, dropped: &mut Packages) {
+    fn walk(&mut self, project: &Path, purpose: For, reached: &mut Packages) {
         let Some(manifest) = read_manifest(project) else { return };
-        let development = names(&manifest, "devDependencies");
-        let mut production: HashSet<String> = HashSet::new();
-        for kind in ["dependencies", "optionalDependencies", "peerDependencies"] {
-            production.extend(names(&manifest, kind));
+        let mut wanted: HashSet<String> = names(&manifest, "devDependencies").into_iter().collect();
+        if purpose == For::Production {
+            let production = KINDS.iter().flat_map(|kind| names(&manifest, kind));
+            wanted = production.filter(|name| !wanted.contains(name)).collect();
         }
-        for name in &development {
-            production.remove(name);
-        }
-        self.reach(project, production, kept);
-        self.reach(project, development.into_iter().collect(), dropped);
+        self.reach(project, wanted, reached);
     }
 
     /// Adds all packages that the names lead to.
@@ -91,7 +104,7 @@ impl Graph {
                 continue;
             }
             let Some(manifest) = self.manifest(&package) else { continue };
-            for kind in ["dependencies", "optionalDependencies", "peerDependencies"] {
+            for kind in KINDS {
                 open.extend(names(manifest, kind).into_iter().map(|name| (package.clone(), name)));
             }
         }
@@ -143,14 +156,16 @@ fn relative<'p>(root: &Path, path: &'p Path) -> Option<&'p str> {
 
 /// Node's own resolution: the nearest `node_modules/<name>` on the way up, and what that is when it is a link.
 fn resolve(from: &Path, name: &str) -> Option<(PathBuf, PathBuf)> {
-    let link = from
-        .ancestors()
-        .filter(|folder| folder.file_name().is_none_or(|last| last != "node_modules"))
-        .map(|folder| folder.join("node_modules").join(name))
-        .find(|package| package.is_dir())?;
-    let package =
-        if link.is_symlink() { link.canonicalize().unwrap_or_else(|_| link.clone()) } else { link.clone() };
-    Some((link, package))
+    let folders =
+        from.ancestors().filter(|folder| folder.file_name().is_none_or(|last| last != "node_modules"));
+    folders.map(|folder| folder.join("node_modules").join(name)).find_map(|link| {
+        let kind = link.symlink_metadata().ok()?.file_type();
+        if kind.is_dir() {
+            return Some((link.clone(), link));
+        }
+        let package = link.canonicalize().ok().filter(|package| kind.is_symlink() && package.is_dir())?;
+        Some((link, package))
+    })
 }
 
 fn read_manifest(package: &Path) -> Option<Map<String, Value>> {

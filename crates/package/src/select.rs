@@ -42,11 +42,12 @@ pub fn select(root: &Path, selection: &Selection) -> Vec<String> {
         .collect();
     let mut walk =
         Walk { rules: &rules, development: &selection.development, files: Vec::new(), ancestors: Vec::new() };
-    walk.directory(root, "", &Vec::new());
+    walk.begin(root, "");
     for base in outside(selection) {
-        walk.directory(&root.join(&base), &base, &Vec::new());
-        if root.join(&base).is_file() {
-            walk.file(base, &Vec::new());
+        let path = root.join(&base);
+        walk.begin(&path, &base);
+        if path.is_file() {
+            walk.file(base, &[]);
         }
     }
     walk.files.sort();
@@ -122,16 +123,21 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn directory(&mut self, path: &Path, relative: &str, blocks: &[Block]) {
-        let Ok(real) = path.canonicalize() else { return };
+    fn begin(&mut self, path: &Path, relative: &str) {
+        if let Ok(real) = path.canonicalize() {
+            self.directory(path, real, relative, &[]);
+        }
+    }
+
+    fn directory(&mut self, path: &Path, real: PathBuf, relative: &str, blocks: &[Block]) {
         if self.ancestors.contains(&real) {
             return;
         }
         let Ok(entries) = std::fs::read_dir(path) else { return };
-        self.ancestors.push(real);
+        self.ancestors.push(real.clone());
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let child = if relative.is_empty() { name } else { format!("{relative}/{name}") };
+            let child = if relative.is_empty() { name.clone() } else { format!("{relative}/{name}") };
             let Ok(kind) = entry.file_type() else { continue };
             // Links are followed; one that leads nowhere is left out.
             let (is_directory, is_file) = if kind.is_symlink() {
@@ -146,8 +152,12 @@ impl Walk<'_> {
                 continue;
             }
             if is_directory {
-                if let Some(blocks) = self.enters(&child, blocks) {
-                    self.directory(&entry.path(), &child, &blocks);
+                let Some(blocks) = self.enters(&child, blocks) else { continue };
+                let path = entry.path();
+                // To ask the system for the real path of each would take as long as all the rest.
+                let real = if kind.is_symlink() { path.canonicalize() } else { Ok(real.join(name)) };
+                if let Ok(real) = real {
+                    self.directory(&path, real, &child, &blocks);
                 }
             } else if is_file {
                 self.file(child, blocks);

@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 const MOST_OF_A_KIND: usize = 4;
 const MOST: usize = 8;
 /// What one counts for in the memory budget, in MB: a language with the SDK.
-const WAITING_MB: u64 = 50;
+const WAITING_MB: u64 = 65;
 /// How many kinds are remembered.
 const KINDS: usize = 64;
 /// The time within which cold starts count as coming together.
@@ -73,7 +73,13 @@ struct Inner {
 impl Inner {
     /// How many wait or are about to.
     fn count(&self) -> usize {
-        self.kinds.values().map(|it| it.waiting.len() + it.starting).sum()
+        self.kinds.values().map(OfKind::count).sum()
+    }
+
+    /// One that makes room for a kind of which there are so many: of another with more than one more.
+    fn spare(&mut self, count: usize) -> Option<Prewarmed> {
+        let most = self.kinds.values_mut().max_by_key(|it| it.waiting.len())?;
+        if most.waiting.len() > count + 1 { most.waiting.pop() } else { None }
     }
 }
 
@@ -88,6 +94,11 @@ struct OfKind {
 }
 
 impl OfKind {
+    /// How many wait or are about to.
+    fn count(&self) -> usize {
+        self.waiting.len() + self.starting
+    }
+
     /// It was asked for one. What comes together counts once.
     fn ask(&mut self, now: Timestamp) {
         let idle = self.asked.back().map(|last| now.since(*last));
@@ -178,6 +189,11 @@ impl PrewarmedPool {
         self.lock().kinds.values().map(|it| it.waiting.len()).sum()
     }
 
+    /// How many are about to.
+    pub(crate) fn starting(&self) -> usize {
+        self.lock().kinds.values().map(|it| it.starting).sum()
+    }
+
     /// Whether none waits or is about to.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().kinds.values().all(|it| it.waiting.is_empty() && it.starting == 0)
@@ -187,22 +203,28 @@ impl PrewarmedPool {
     pub(crate) fn refill(setting: &Arc<Setting>, room_mb: u64) {
         let (now, bounds) = (setting.clock.now(), setting.prewarmed.bounds);
         loop {
-            let kind = {
+            let (kind, goes) = {
                 let mut inner = setting.prewarmed.lock();
                 let most = MOST.min(usize::try_from(room_mb / WAITING_MB).unwrap_or(MOST));
-                if inner.closed || inner.count() >= most {
+                let is_full = inner.count() >= most;
+                let lacking = inner.kinds.iter_mut().filter_map(|(kind, it)| {
+                    let lacks = it.count() < it.wanted() && it.due(now, &bounds) == Some(Duration::ZERO);
+                    lacks.then(|| (it.asked.back().copied(), it.count(), kind.clone()))
+                });
+                // Who was asked for last is likely to be asked for next.
+                let Some((_, count, kind)) = lacking.max_by_key(|it| it.0).filter(|_| !inner.closed) else {
+                    return;
+                };
+                let goes = if is_full { inner.spare(count) } else { None };
+                if is_full && goes.is_none() {
                     return;
                 }
-                let lacking = inner.kinds.iter_mut().find_map(|(kind, it)| {
-                    let lacks = it.waiting.len() + it.starting < it.wanted();
-                    (lacks && it.due(now, &bounds) == Some(Duration::ZERO)).then(|| {
-                        it.starting += 1;
-                        kind.clone()
-                    })
-                });
-                let Some(kind) = lacking else { return };
-                kind
+                inner.kinds.entry(kind.clone()).or_default().starting += 1;
+                (kind, goes)
             };
+            if let Some(goes) = goes {
+                tokio::spawn(async move { goes.jailed.kill().await });
+            }
             let setting = setting.clone();
             tokio::spawn(async move {
                 let started = start(&setting, &kind).await;

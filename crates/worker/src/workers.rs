@@ -233,6 +233,11 @@ impl Workers {
         self.0.setting.prewarmed.waiting()
     }
 
+    /// How many more are about to.
+    pub fn starting(&self) -> usize {
+        self.0.setting.prewarmed.starting()
+    }
+
     /// What there is.
     pub fn status(&self) -> Status {
         self.0.lock().status()

@@ -62,15 +62,23 @@ impl Node {
 }
 
 /// The value with the keys of its maps in JavaScript's order: array indices first, ascending.
-pub fn javascript_order(value: Value) -> Value {
+pub fn javascript_order(mut value: Value) -> Value {
+    order(&mut value);
+    value
+}
+
+fn order(value: &mut Value) {
     match value {
-        Value::Array(items) => items.into_iter().map(javascript_order).collect(),
+        Value::Array(items) => items.iter_mut().for_each(order),
         Value::Object(map) => {
-            let mut entries: Vec<(String, Value)> = map.into_iter().collect();
-            entries.sort_by_key(|(key, _)| index_key(key).unwrap_or(u32::MAX));
-            Value::Object(entries.into_iter().map(|(key, value)| (key, javascript_order(value))).collect())
+            if map.keys().any(|key| index_key(key).is_some()) {
+                let mut entries: Vec<(String, Value)> = std::mem::take(map).into_iter().collect();
+                entries.sort_by_key(|(key, _)| index_key(key).unwrap_or(u32::MAX));
+                map.extend(entries);
+            }
+            map.values_mut().for_each(order);
         }
-        value => value,
+        _ => {}
     }
 }
 

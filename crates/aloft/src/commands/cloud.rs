@@ -269,6 +269,7 @@ fn status_json(running: Option<&Running>, health: Option<&Value>) -> Value {
         "settings": running.and_then(|cloud| cloud.settings.as_ref()),
         "version": health.map(|health| &health["version"]),
         "services": health.map(|health| &health["services"]),
+        "functions": health.map(|health| &health["running"]["lambda"]),
     })
 }
 
@@ -281,8 +282,17 @@ fn status_text(running: Option<&Running>, health: Option<&Value>) -> String {
     let state = cloud.data.as_ref().map_or_else(|| "in memory".to_owned(), |data| data.display().to_string());
     let settings =
         cloud.settings.as_ref().map_or_else(String::new, |path| format!("\nsettings: {}", path.display()));
+    let functions = &health["running"]["lambda"];
+    let number = |name: &str| functions[name].as_u64().unwrap_or(0);
+    let functions = format!(
+        "{} environments with {} MB, {} of them busy; {} processes wait for a function",
+        number("environments"),
+        number("memoryMb"),
+        number("busy"),
+        number("waiting")
+    );
     format!(
-        "running\nendpoint: {}\nprocess: {}\nstate: {state}{settings}\nservices: {}",
+        "running\nendpoint: {}\nprocess: {}\nstate: {state}{settings}\nfunctions: {functions}\nservices: {}",
         cloud.endpoint,
         cloud.pid,
         services.join(", ")

@@ -67,7 +67,7 @@ fn place(service: &Service, path: &str) -> Option<Place> {
 fn shown_json(service: &Service, found: &Origin) -> Value {
     let part = |path: &String| {
         let place = place(service, path).map(|place| place.json());
-        json!({ "path": path, "place": place, "isWritten": service.spans.0.contains_key(path) })
+        json!({ "path": path, "place": place, "isWritten": service.spans.0.contains_key(path.as_str()) })
     };
     let shaped = found.shaped_by.iter().map(|(path, properties)| {
         let mut part = part(path);
@@ -88,8 +88,11 @@ fn text(terminal: &Terminal, service: &Service, found: &Origin) -> String {
     let part = |path: &String| {
         let Some(place) = place(service, path) else { return path.clone() };
         let at = terminal.painted("2", &format!("{}:{}", place.file, place.line));
-        let note =
-            if service.spans.0.contains_key(path) { "" } else { "  (filled in, or by a variable there)" };
+        let note = if service.spans.0.contains_key(path.as_str()) {
+            ""
+        } else {
+            "  (filled in, or by a variable there)"
+        };
         format!("{path}  {at}  {}{}", place.text, terminal.painted("2", note))
     };
     let kind = terminal.painted("2", &format!("({})", found.kind));

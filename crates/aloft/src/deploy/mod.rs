@@ -269,14 +269,16 @@ fn bucket_name(setting: &Value) -> Option<String> {
 async fn write_package(deployment: &mut Deployment) -> anyhow::Result<()> {
     let package = deployment.package()?;
     let (directory, minify) = (&deployment.directory, deployment.minify);
-    for (name, template) in
-        [(CREATE_TEMPLATE, &package.create_template), (UPDATE_TEMPLATE, &package.update_template)]
-    {
-        if !template.is_null() {
-            write_json(&directory.join(name), template, minify)?;
-        }
-    }
-    write_json(&directory.join(STATE), &package.whole_state(), minify)
+    let write_template = |name: &str, template: &Value| {
+        if template.is_null() { Ok(()) } else { write_json(&directory.join(name), template, minify) }
+    };
+    // The state holds the template, too: with 500 functions both are megabytes, so each gets a processor.
+    std::thread::scope(|scope| {
+        let state = scope.spawn(|| write_json(&directory.join(STATE), &package.whole_state(), minify));
+        write_template(CREATE_TEMPLATE, &package.create_template)?;
+        write_template(UPDATE_TEMPLATE, &package.update_template)?;
+        state.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn write_json(path: &Path, value: &impl Serialize, minify: bool) -> anyhow::Result<()> {

@@ -59,7 +59,7 @@ fn missing(resource: &Value) -> Option<String> {
 fn place(deployment: &Deployment, id: &str) -> Option<String> {
     let service = &deployment.session.service;
     let written = format!("resources.Resources.{id}");
-    if service.spans.0.contains_key(&written) {
+    if service.spans.0.contains_key(written.as_str()) {
         return Some(written);
     }
     let options = CompileOptions { now: deployment.session.clock.now(), ..CompileOptions::default() };

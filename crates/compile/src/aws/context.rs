@@ -227,7 +227,7 @@ impl<'a> Context<'a> {
         if let Some(statements) = self.role_statements() {
             let fresh = statements.split_off(seen.checked.min(statements.len()));
             for candidate in fresh.into_iter().chain([statement]) {
-                if seen.keys.insert(super::values::deep_sorted(&candidate).to_string()) {
+                if seen.keys.insert(super::values::stringify_sorted(&candidate)) {
                     statements.push(candidate);
                 }
             }
@@ -282,7 +282,7 @@ impl<'a> Context<'a> {
         if let Some(policy) = get(self.provider, "logDataProtectionPolicy") {
             properties.insert("DataProtectionPolicy".to_owned(), policy.clone());
         }
-        json!({ "Type": "AWS::Logs::LogGroup", "Properties": properties })
+        resource("AWS::Logs::LogGroup", Value::Object(properties), None)
     }
 
     /// An error at a path of the configuration.
@@ -296,6 +296,15 @@ impl<'a> Context<'a> {
             .filter(|name| !name.is_empty())
             .map_or_else(|| format!("{}-{}", self.service.name, self.service.stage), str::to_owned)
     }
+}
+
+/// A resource, and what it depends on. Takes the properties, which `json!` would copy.
+pub fn resource(kind: &str, properties: Value, depends_on: Option<String>) -> Value {
+    let mut made = Map::with_capacity(3);
+    made.insert("Type".to_owned(), Value::from(kind));
+    made.insert("Properties".to_owned(), properties);
+    made.extend(depends_on.map(|id| ("DependsOn".to_owned(), Value::String(id))));
+    Value::Object(made)
 }
 
 /// A name, an ARN or a reference rather than settings of the default role.
@@ -323,7 +332,7 @@ fn prune(resource: &mut Value) {
 
 /// The same value in maps that are as large as they need to be. A map that grew member by member has room for more, and a template
 /// consists of tens of thousands of maps of one or two.
-fn compact(value: Value) -> Value {
+pub fn compact(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut made = Map::with_capacity(members.len());

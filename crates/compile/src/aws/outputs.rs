@@ -1,6 +1,6 @@
 //! Exports of the outputs.
 
-use super::context::Context;
+use super::context::{Context, compact};
 use serde_json::json;
 
 /// Exports each output as `sls-<service>-<stage>-<output>` unless it has an export.
@@ -10,5 +10,6 @@ pub fn export(context: &mut Context<'_>) {
         if output.get("Export").is_none() {
             output["Export"] = json!({ "Name": format!("{prefix}-{key}") });
         }
+        *output = compact(output.take());
     }
 }

@@ -108,7 +108,9 @@ pub fn state(context: &Context<'_>) -> Value {
 
 /// A function as the original leaves it: with its defaults, its events resolved, its artifact.
 fn function(context: &Context<'_>, function: &Function<'_>) -> Value {
-    let mut entry = function.config.clone();
+    // With room for what is added below: there may be thousands of them.
+    let mut entry = Map::with_capacity(function.config.len() + 7);
+    entry.extend(function.config.iter().map(|(key, value)| (key.clone(), value.clone())));
     entry.insert("name".to_owned(), json!(function.name));
     let is_image = get(function.config, "image").is_some();
     if !is_image {

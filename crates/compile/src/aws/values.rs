@@ -1,5 +1,6 @@
 //! JavaScript's view of plain data, where the original's results depend on it, and lodash's words.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 
@@ -60,53 +61,85 @@ pub fn display(value: &Value) -> String {
 
 /// As `JSON.stringify` writes it: whole numbers without a fraction.
 pub fn stringify(value: &Value) -> String {
-    fn whole(value: &Value) -> Value {
-        match value {
-            Value::Number(number) if number.is_f64() => match number.as_f64() {
-                Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => Value::from(float as i64),
-                _ => value.clone(),
-            },
-            Value::Array(items) => items.iter().map(whole).collect(),
-            Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), whole(value))).collect(),
-            other => other.clone(),
-        }
-    }
-    whole(value).to_string()
+    written(&Json { value, is_sorted: false })
 }
 
-/// The value with the keys of all its objects in the order of [`locale_compare`].
-pub fn deep_sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(deep_sorted).collect(),
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|(left, _), (right, _)| locale_compare(left, right));
-            entries.into_iter().map(|(key, value)| (key.clone(), deep_sorted(value))).collect()
+/// The same with the keys of all objects in the order of [`locale_compare`].
+pub fn stringify_sorted(value: &Value) -> String {
+    written(&Json { value, is_sorted: true })
+}
+
+fn written(json: &Json<'_>) -> String {
+    serde_json::to_string(json).expect("a value can be written, and memory does not fail")
+}
+
+/// A value as JavaScript writes it.
+struct Json<'v> {
+    value: &'v Value,
+    is_sorted: bool,
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let within = |value| Json { value, is_sorted: self.is_sorted };
+        match self.value {
+            Value::Number(number) if number.is_f64() => match number.as_f64() {
+                Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => {
+                    serializer.serialize_i64(float as i64)
+                }
+                _ => number.serialize(serializer),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(within)),
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                if self.is_sorted {
+                    entries.sort_by(|(left, _), (right, _)| locale_compare(left, right));
+                }
+                serializer.collect_map(entries.into_iter().map(|(key, value)| (key, within(value))))
+            }
+            other => other.serialize(serializer),
         }
-        other => other.clone(),
     }
 }
 
 /// `String.prototype.localeCompare` in the root collation, for the characters of ASCII: punctuation, digits, letters, and
 /// small before capital only where nothing else differs.
 pub fn locale_compare(left: &str, right: &str) -> Ordering {
-    const ORDER: &str = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789";
-    let weight = |character: char| {
-        let lower = character.to_ascii_lowercase();
-        ORDER.find(lower).unwrap_or(ORDER.len() + lower as usize)
-    };
-    let primary = left.chars().map(weight).cmp(right.chars().map(weight));
-    primary.then_with(|| {
-        let case = |text: &str| text.chars().map(|character| character.is_uppercase()).collect::<Vec<_>>();
+    left.chars().map(weight).cmp(right.chars().map(weight)).then_with(|| {
+        let case = |text: &str| text.chars().map(char::is_uppercase).collect::<Vec<_>>();
         case(left).cmp(&case(right))
     })
+}
+
+/// The place of a character, whatever its case.
+fn weight(character: char) -> u32 {
+    const ORDER: &[u8] = b"_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789";
+    const PLACES: [u8; 128] = {
+        let mut places = [u8::MAX; 128];
+        let mut place = 0;
+        while place < ORDER.len() {
+            places[ORDER[place] as usize] = place as u8;
+            place += 1;
+        }
+        places
+    };
+    let lower = character.to_ascii_lowercase() as u32;
+    match PLACES.get(lower as usize) {
+        Some(place) if *place != u8::MAX => u32::from(*place),
+        _ => ORDER.len() as u32 + lower,
+    }
 }
 
 /// First letter upper, the rest as it is.
 pub fn upper_first(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
+        Some(first) => {
+            let mut made = String::with_capacity(text.len());
+            made.extend(first.to_uppercase());
+            made.push_str(characters.as_str());
+            made
+        }
         None => String::new(),
     }
 }

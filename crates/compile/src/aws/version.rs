@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::layers::layer_of;
-use super::values::{deep_sorted, display, get, locale_compare, stringify};
+use super::values::{display, get, locale_compare, stringify, stringify_sorted};
 use aloft_diag::Diagnostic;
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -57,12 +57,16 @@ pub fn digest(
     for artifact in artifacts {
         add_file(&artifact.sha256, &artifact.path)?;
     }
-    let mut hashed = properties.clone();
-    if matches!(code, Code::Zip { .. }) {
-        hashed.shift_remove("Code");
-    }
-    hashed.shift_remove("ReservedConcurrentExecutions");
-    hashed.shift_remove("Tags");
+    let is_zip = matches!(code, Code::Zip { .. });
+    let is_hashed = |key: &str| match key {
+        "Code" => !is_zip,
+        "ReservedConcurrentExecutions" | "Tags" => false,
+        _ => true,
+    };
+    let mut hashed: Map<String, Value> = Map::with_capacity(properties.len() + 1);
+    hashed.extend(
+        properties.iter().filter(|(key, _)| is_hashed(key)).map(|(key, value)| (key.clone(), value.clone())),
+    );
     if old {
         let by_name = layers.iter().map(|layer| (layer.name.clone(), sorted(&layer.properties))).collect();
         hashed.insert("layerConfigurations".to_owned(), Value::Object(by_name));
@@ -73,7 +77,7 @@ pub fn digest(
             .map(|layer| json!({ "name": layer.name, "ref": layer.id, "properties": layer.properties }))
             .collect();
         hashed.insert("layerConfigurations".to_owned(), Value::Array(list));
-        hash.update(stringify(&deep_sorted(&Value::Object(hashed))));
+        hash.update(stringify_sorted(&Value::Object(hashed)));
     }
     Ok(base64::engine::general_purpose::STANDARD.encode(hash.finalize()))
 }

@@ -6,24 +6,27 @@
 mod coerce;
 mod editor;
 mod formats;
+mod keywords;
 mod refine;
 mod validate;
 
 pub use editor::json_schema;
 
 use crate::nearest::nearest;
-use serde_json::{Map, Value, json};
+use keywords::{Below, Schema};
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-/// The schema for provider aws. `{"$ref": name}` stands for `definitions.<name>`.
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../schema/serverless.json"))
-        .expect("the schema is JSON: a test parses it")
-});
+/// `{"$ref": name}` stands for `definitions.<name>`.
+const TEXT: &str = include_str!("../../schema/serverless.json");
+
+/// The schema for provider aws.
+static SCHEMA: LazyLock<Schema> =
+    LazyLock::new(|| serde_json::from_str(TEXT).expect("the schema is JSON: a test parses it"));
 
 /// The schema for other providers: their own sections are not looked into.
-static OTHER_PROVIDERS: LazyLock<Value> = LazyLock::new(|| {
-    let mut schema = SCHEMA.clone();
+static OTHER_PROVIDERS: LazyLock<Schema> = LazyLock::new(|| {
+    let mut schema = document();
     let properties = &mut schema["properties"];
     properties["provider"] = json!({"type": "object", "required": ["name"]});
     properties["functions"] = json!({"type": "object", "additionalProperties": {
@@ -31,8 +34,13 @@ static OTHER_PROVIDERS: LazyLock<Value> = LazyLock::new(|| {
     }});
     properties["resources"] = json!({});
     properties["layers"] = json!({});
-    schema
+    serde_json::from_value(schema).expect("the schema is JSON: a test parses it")
 });
+
+/// The schema for provider aws as a document.
+fn document() -> Value {
+    serde_json::from_str(TEXT).expect("the schema is JSON: a test parses it")
+}
 
 /// A place where the configuration is not as the schema wants it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,29 +69,38 @@ pub(crate) fn validate(config: &mut Value, provider: &str) -> Vec<Issue> {
     refine::refine(errors).into_iter().map(issue).collect()
 }
 
+/// Takes nulls out of maps and notes where they were.
 fn remove_nulls(value: &mut Value, path: &mut Vec<String>, removed: &mut Vec<Vec<String>>) {
+    let mut within = |step: &dyn Fn() -> String, value: &mut Value| {
+        // Most values hold no null, and need no path.
+        if value.is_null() || holds_null(value) {
+            path.push(step());
+            match value {
+                Value::Null => removed.push(path.clone()),
+                value => remove_nulls(value, path, removed),
+            }
+            path.pop();
+        }
+    };
     match value {
         Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                path.push(index.to_string());
-                remove_nulls(item, path, removed);
-                path.pop();
+            for (index, item) in items.iter_mut().enumerate().filter(|(_, item)| !item.is_null()) {
+                within(&|| index.to_string(), item);
             }
         }
-        Value::Object(map) => {
-            map.retain(|key, value| {
-                path.push(key.clone());
-                let is_null = value.is_null();
-                if is_null {
-                    removed.push(path.clone());
-                } else {
-                    remove_nulls(value, path, removed);
-                }
-                path.pop();
-                !is_null
-            });
-        }
+        Value::Object(map) => map.retain(|key, value| {
+            within(&|| key.clone(), value);
+            !value.is_null()
+        }),
         _ => {}
+    }
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(holds_null),
+        Value::Object(map) => map.values().any(|value| value.is_null() || holds_null(value)),
+        _ => false,
     }
 }
 
@@ -100,32 +117,31 @@ fn restore_null(config: &mut Value, path: &[String]) {
     }
 }
 
-fn issue(error: validate::Error) -> Issue {
+fn issue(error: validate::Error<'_>) -> Issue {
     let path = error.instance.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
     let is_lenient = error.keyword == "enum"
         && (path.ends_with("untime") || path.ends_with("region") || path.contains("compatibleRuntimes"));
-    let guess = |word: &str| nearest(word, error.allowed.iter().map(String::as_str));
+    let guess = |word: &str| nearest(word, error.allowed.iter().copied());
     let help = match (error.keyword, &error.key) {
         ("additionalProperties", Some(key)) => guess(key).map(|name| format!("did you mean `{name}`?")),
         ("enum", _) => {
-            let text = error.data.as_str().and_then(guess);
+            let text = error.text.as_deref().and_then(guess);
             text.map(|name| format!("did you mean `{name}`?"))
         }
         ("anyOf", _) if error.message.ends_with("unsupported function event") => {
-            let name = error.data.as_object().and_then(|event| event.keys().next()).map(String::as_str);
-            let names = event_names();
-            name.and_then(|name| nearest(name, names.iter().map(String::as_str)))
+            let name = error.first_key.as_deref();
+            name.and_then(|name| nearest(name, event_names().into_iter()))
                 .map(|name| format!("did you mean `{name}`?"))
         }
         ("anyOf" | "oneOf", Some(key)) => guess(key).map(|name| format!("did you mean `{name}`?")),
         _ => None,
     };
-    let help = help.or_else(|| expectation(&path, &error.message, &error.data));
-    Issue { path, key: error.key, message: error.message, help, is_lenient }
+    let help = help.or_else(|| expectation(&path, &error.message, error.text.as_deref()));
+    Issue { path, key: error.key, message: error.message.into_owned(), help, is_lenient }
 }
 
 /// What a sentence of the original's says only to those who read patterns.
-fn expectation(path: &str, message: &str, data: &Value) -> Option<String> {
+fn expectation(path: &str, message: &str, given: Option<&str>) -> Option<String> {
     let last = path.rsplit('.').find(|key| key.parse::<usize>().is_err()).unwrap_or_default();
     let text = match last {
         _ if message.contains("^[a-zA-Z][0-9a-zA-Z-]+$") => {
@@ -143,7 +159,7 @@ fn expectation(path: &str, message: &str, data: &Value) -> Option<String> {
             "write an ARN (`arn:aws:...`), or a function of CloudFormation such as `Ref` or `Fn::GetAtt`"
         }
         "events" if message.ends_with("must be object") => {
-            let name = data.as_str()?;
+            let name = given?;
             return Some(format!("write a map, such as `- {name}: ...`"));
         }
         _ => return None,
@@ -152,17 +168,16 @@ fn expectation(path: &str, message: &str, data: &Value) -> Option<String> {
 }
 
 /// The events that functions of provider aws may have.
-fn event_names() -> Vec<String> {
-    let functions = &SCHEMA["properties"]["functions"]["patternProperties"];
-    let events = functions
-        .as_object()
-        .and_then(|patterns| patterns.values().next())
-        .map(|schema| &schema["properties"]["events"]);
-    let Some(Value::Array(branches)) = events.map(|events| &events["items"]["anyOf"]) else {
-        return Vec::new();
+fn event_names() -> Vec<&'static str> {
+    let branches = || {
+        let (_, function) = SCHEMA.property("functions")?.pattern_properties.as_ref()?.first()?;
+        match &function.property("events")?.items {
+            Some(Below::Each(event)) => event.any_of.as_deref(),
+            _ => None,
+        }
     };
-    let names = branches.iter().filter_map(|branch| branch["properties"].as_object()).flat_map(Map::keys);
-    names.filter(|name| !name.starts_with('_')).cloned().collect()
+    let names = branches().into_iter().flatten().filter_map(|branch| branch.properties.as_ref());
+    names.flatten().map(|(name, _)| &**name).filter(|name| !name.starts_with('_')).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Which of a validator's errors are worth telling: of a choice that nothing fitted, only those of the branch that was meant.
 
 use super::validate::Error;
-use crate::schema::formats;
+use crate::schema::formats::Pattern;
+use std::sync::LazyLock;
 
 /// The errors that matter, with their sentences.
-pub(super) fn refine(errors: Vec<Error>) -> Vec<Error> {
+pub(super) fn refine(errors: Vec<Error<'_>>) -> Vec<Error<'_>> {
     let mut set = Set { alive: vec![true; errors.len()], errors };
     set.events();
     set.choices();
-    let mut told: Vec<Error> = Vec::new();
+    let mut told: Vec<Error<'_>> = Vec::new();
     for (error, _) in set.errors.into_iter().zip(set.alive).filter(|(_, alive)| *alive) {
         let error = worded(error);
         if !told.iter().any(|known| known.message == error.message) {
@@ -18,27 +19,26 @@ pub(super) fn refine(errors: Vec<Error>) -> Vec<Error> {
     told
 }
 
-fn worded(mut error: Error) -> Error {
+fn worded(mut error: Error<'_>) -> Error<'_> {
     if matches!(error.keyword, "anyOf" | "oneOf") {
-        error.message = match error.common.as_deref() {
-            _ if error.keyword == "anyOf" && is_event(&error.instance) => {
-                "unsupported function event".to_owned()
-            }
-            Some("const") => "unsupported value".to_owned(),
-            Some(kind) => format!("unsupported {kind} format"),
-            None => "unsupported configuration format".to_owned(),
+        error.message = match error.common {
+            _ if error.keyword == "anyOf" && is_event(&error.instance) => "unsupported function event".into(),
+            Some("const") => "unsupported value".into(),
+            Some(kind) => format!("unsupported {kind} format").into(),
+            None => "unsupported configuration format".into(),
         };
     }
     let place = match error.instance.strip_prefix('/') {
         Some(path) => format!("'{}'", path.replace('/', ".")),
         None => "root".to_owned(),
     };
-    error.message = format!("at {place}: {}", error.message);
+    error.message = format!("at {place}: {}", error.message).into();
     error
 }
 
 fn is_event(instance: &str) -> bool {
-    formats::matches(r"^/functions/[^/]+/events/\d+$", false, instance)
+    static EVENT: LazyLock<Pattern> = LazyLock::new(|| Pattern::new(r"^/functions/[^/]+/events/\d+$"));
+    EVENT.matches(instance)
 }
 
 /// Items by a key, in the order in which keys come first.
@@ -57,12 +57,12 @@ fn group_by<K: PartialEq>(
     groups
 }
 
-struct Set {
-    errors: Vec<Error>,
+struct Set<'s> {
+    errors: Vec<Error<'s>>,
     alive: Vec<bool>,
 }
 
-impl Set {
+impl Set<'_> {
     fn living(&self) -> impl Iterator<Item = usize> {
         (0..self.errors.len()).filter(|index| self.alive[*index])
     }
@@ -152,7 +152,7 @@ impl Set {
             return;
         }
         if branches.len() > 1 {
-            let type_only = |members: &[usize], errors: &[Error]| match members {
+            let type_only = |members: &[usize], errors: &[Error<'_>]| match members {
                 [only] => {
                     errors[*only].keyword == "type"
                         && errors[*only].schema[choice.len()..].matches('/').count() == 2
@@ -162,7 +162,7 @@ impl Set {
             self.drop_branches(&mut branches, |members, errors| !type_only(members, errors));
         }
         if branches.len() > 1 {
-            let depth = |members: &[usize], errors: &[Error]| {
+            let depth = |members: &[usize], errors: &[Error<'_>]| {
                 members.iter().map(|index| errors[*index].instance.matches('/').count()).max().unwrap_or(0)
             };
             let deepest = branches.iter().map(|(_, members)| depth(members, &self.errors)).max().unwrap_or(0);
@@ -175,7 +175,7 @@ impl Set {
                 // A key that none of the branches knows is what the reader should look at.
                 let instance = self.errors[root].instance.clone();
                 let members = branches.iter().flat_map(|(_, members)| members);
-                let unknown: Vec<&Error> = members
+                let unknown: Vec<&Error<'_>> = members
                     .map(|index| &self.errors[*index])
                     .filter(|error| error.keyword == "additionalProperties" && error.instance == instance)
                     .collect();
@@ -186,9 +186,9 @@ impl Set {
                 }
                 // The original words the sentence by the last branch that asks for one type only.
                 for (_, members) in branches {
-                    let wanted = group_by(members.iter().copied(), |index| self.errors[index].wanted.clone());
+                    let wanted = group_by(members.iter().copied(), |index| self.errors[index].wanted);
                     if let [(wanted, _)] = &wanted[..] {
-                        self.errors[root].common.clone_from(wanted);
+                        self.errors[root].common = *wanted;
                     }
                     members.iter().for_each(|index| self.alive[*index] = false);
                 }
@@ -200,7 +200,7 @@ impl Set {
     fn drop_branches(
         &mut self,
         branches: &mut Vec<(Option<usize>, Vec<usize>)>,
-        keep: impl Fn(&[usize], &[Error]) -> bool,
+        keep: impl Fn(&[usize], &[Error<'_>]) -> bool,
     ) {
         branches.retain(|(_, members)| {
             let kept = keep(members, &self.errors);

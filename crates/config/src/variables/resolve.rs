@@ -61,7 +61,7 @@ enum Progress {
 impl<'a> Resolver<'a> {
     /// Finds the variables of a configuration.
     pub fn new(config: Value, context: Context<'a>) -> Self {
-        let mut properties = Properties::new();
+        let mut properties = Properties::default();
         tree::collect(&config, "", &mut properties);
         Self {
             config,
@@ -86,13 +86,13 @@ impl<'a> Resolver<'a> {
     /// Whether a property, what it lies in and what lies in it are free of variables.
     pub fn is_resolved(&self, keys: &[&str]) -> bool {
         let path = keys.join("\0");
-        !self.properties.keys().any(|property| tree::touches(&path, property))
+        !self.properties.paths().any(|property| tree::touches(&path, property))
     }
 
     /// What went wrong so far, each once.
     pub fn failures(&self) -> Vec<Rc<Failure>> {
         let mut failures: Vec<Rc<Failure>> = Vec::new();
-        for failure in self.properties.values().filter_map(|property| property.failure.as_ref()) {
+        for failure in self.properties.iter().filter_map(|(_, property)| property.failure.as_ref()) {
             if !failures.iter().any(|known| Rc::ptr_eq(known, failure)) {
                 failures.push(failure.clone());
             }
@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
             }
         }
         let mut unknown = IndexMap::new();
-        for (path, property) in &self.properties {
+        for (path, property) in self.properties.iter() {
             walk(&property.text.variables, path, &mut unknown);
         }
         unknown
@@ -126,10 +126,11 @@ impl<'a> Resolver<'a> {
     /// Resolves what can be resolved, of these properties only when any are named.
     pub fn resolve(&mut self, only: Option<&[&[&str]]>) {
         self.run = Run::default();
+        self.properties.compact();
         let wanted = |path: &str| {
             only.is_none_or(|only| only.iter().any(|keys| tree::touches(path, &keys.join("\0"))))
         };
-        let paths: Vec<String> = self.properties.keys().filter(|path| wanted(path)).cloned().collect();
+        let paths: Vec<String> = self.properties.paths().filter(|path| wanted(path)).cloned().collect();
         for path in paths {
             self.property(&path);
         }
@@ -187,7 +188,7 @@ impl<'a> Resolver<'a> {
         if self.size > MAX_SIZE {
             return self.fail(path, Failure::at(path, "The values that variables resolve to are too large"));
         }
-        let mut found = Properties::new();
+        let mut found = Properties::default();
         if text.value.is_string() {
             match variables_of(&text) {
                 Ok(variables) if variables.is_empty() => {}
@@ -205,16 +206,18 @@ impl<'a> Resolver<'a> {
             if nesting > MAX_NESTING {
                 return self.fail(path, Failure::at(path, "Excessive property variables nest depth"));
             }
-            self.run.nesting.extend(found.keys().map(|path| (path.clone(), nesting)));
+            self.run.nesting.extend(found.paths().map(|path| (path.clone(), nesting)));
         }
         if let Some(value) = tree::at_mut(&mut self.config, path) {
             *value = text.value;
         }
-        if !found.contains_key(path) {
-            self.properties.shift_remove(path);
+        if !found.contains(path) {
+            self.properties.remove(path);
         }
-        let below: Vec<String> = found.keys().filter(|found| *found != path).cloned().collect();
-        self.properties.extend(found);
+        let below: Vec<String> = found.paths().filter(|found| *found != path).cloned().collect();
+        for (path, property) in found {
+            self.properties.insert(path, property);
+        }
         for path in below {
             self.property(&path);
         }
@@ -377,7 +380,7 @@ impl<'a> Resolver<'a> {
             }
             return Ok(());
         }
-        let mut found = Properties::new();
+        let mut found = Properties::default();
         tree::collect(&text.value, "", &mut found);
         for (below, mut property) in found {
             if let Some(failure) = property.failure {
@@ -410,7 +413,7 @@ impl<'a> Resolver<'a> {
         }
         let prefix = if keys.is_empty() { String::new() } else { keys.join("\0") + "\0" };
         let below: Vec<String> =
-            self.properties.keys().filter(|path| path.starts_with(&prefix)).cloned().collect();
+            self.properties.paths().filter(|path| path.starts_with(&prefix)).cloned().collect();
         for path in below {
             self.require(dependent, &path)?;
         }
@@ -419,7 +422,7 @@ impl<'a> Resolver<'a> {
 
     /// Resolves the variables of a property, if it has any.
     fn require(&mut self, dependent: &str, path: &str) -> Result<(), SourceError> {
-        if !self.properties.contains_key(path) {
+        if !self.properties.contains(path) {
             return Ok(());
         }
         self.check_circle(dependent, path, &mut HashSet::new()).map_err(SourceError::Text)?;

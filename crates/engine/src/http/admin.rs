@@ -30,7 +30,9 @@ pub(super) async fn answer(engine: &Engine, request: &HttpRequest) -> HttpRespon
 fn health(engine: &Engine) -> Value {
     let services: serde_json::Map<String, Value> =
         engine.services().iter().map(|service| (service.name().to_owned(), value!("available"))).collect();
-    value!({ "services": services, "version": env!("CARGO_PKG_VERSION"), "edition": "aloft", "pid": std::process::id() })
+    let running = engine.services().iter().filter_map(|it| Some((it.name().to_owned(), it.running()?)));
+    let running: serde_json::Map<String, Value> = running.collect();
+    value!({ "services": services, "running": running, "version": env!("CARGO_PKG_VERSION"), "edition": "aloft", "pid": std::process::id() })
 }
 
 fn shown(page: Result<Value, ServiceError>) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! Deterministic zips, streamed to disk and hashed on the way.
 //!
-//! Keeps true: entries are sorted by name and deflated by one back end at one level, so that equal files give equal bytes on
+//! Keeps true: entries are sorted by name and deflated by one back end at one level (two, by their size), so that equal files give equal bytes on
 //! every machine; and memory does not grow with what is packed.
 
 mod deflate;
@@ -23,8 +23,6 @@ pub struct ZipEntry {
     pub name: String,
     /// Where its bytes are.
     pub file: PathBuf,
-    /// Whether its owner may execute it.
-    pub executable: bool,
 }
 
 /// Writes a zip of the entries, in the order of their names; of two with one name the first stays.
@@ -37,7 +35,7 @@ pub fn write_zip(path: &Path, mut entries: Vec<ZipEntry>) -> Result<Artifact, Di
     let mut archive = Archive::create(path)?;
     deflate::each(&entries, |entry, packed| {
         let packed = packed.map_err(|error| unreadable(&entry.file, &error))?;
-        archive.add(&entry.name, entry.executable, &packed)
+        archive.add(&entry.name, &packed)
     })?;
     archive.finish()
 }
@@ -50,8 +48,8 @@ pub fn write_zip_of(path: &Path, files: &[(&str, &str)]) -> Result<Artifact, Dia
     let mut archive = Archive::create(path)?;
     let mut packer = Packer::new();
     for (name, content) in files {
-        let packed = packer.pack(&mut content.as_bytes()).map_err(|error| io_error("write", path, &error))?;
-        archive.add(name, false, &packed)?;
+        let packed = packer.pack(content.as_bytes()).map_err(|error| io_error("write", path, &error))?;
+        archive.add(name, &packed)?;
     }
     archive.finish()
 }
@@ -73,10 +71,10 @@ impl<'p> Archive<'p> {
         Ok(Self { path, target: Hashing { inner, hash: Sha256::new(), size: 0 }, members: Vec::new() })
     }
 
-    fn add(&mut self, name: &str, executable: bool, file: &Packed) -> Result<(), Diagnostic> {
+    fn add(&mut self, name: &str, file: &Packed) -> Result<(), Diagnostic> {
         let member = Member {
             name: name.to_owned(),
-            executable,
+            executable: file.is_executable,
             crc: file.crc,
             packed: file.bytes.len() as u64,
             size: file.size,
@@ -136,6 +134,7 @@ impl<W: Write> Write for Hashing<W> {
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_zip_is_read_as_it_was_written_whatever_the_order_of_the_threads() {
@@ -145,7 +144,10 @@ mod tests {
             .map(|number| {
                 let file = directory.path().join(format!("{number}"));
                 std::fs::write(&file, content(number)).unwrap();
-                ZipEntry { name: format!("ordner/dätei{number:03}"), file, executable: number % 2 == 0 }
+                if number % 2 == 0 {
+                    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+                }
+                ZipEntry { name: format!("ordner/dätei{number:03}"), file }
             })
             .collect();
         let (first, second) = (directory.path().join("first.zip"), directory.path().join("second.zip"));
@@ -180,7 +182,6 @@ mod tests {
         let entry = |number: usize| ZipEntry {
             name: format!("{number:03}"),
             file: directory.path().join(format!("absent{number}")),
-            executable: false,
         };
         let error = write_zip(&directory.path().join("a.zip"), (0..100).map(entry).collect()).unwrap_err();
         assert!(error.message.contains("absent0 "), "{}", error.message);

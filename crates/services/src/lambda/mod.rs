@@ -190,6 +190,10 @@ impl Service for Lambda {
         }
     }
 
+    fn running(&self) -> Option<serde_json::Value> {
+        self.running.get().map(|it| it.status())
+    }
+
     async fn reset(&self, _: &Engine) {
         if let Some(running) = self.running.get() {
             running.forget();

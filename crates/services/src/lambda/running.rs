@@ -14,7 +14,7 @@ use super::waiting::Waiting;
 use super::{code, provisioned};
 use aloft_engine::timers::Timer;
 use aloft_engine::{Context, Engine, FunctionLimits, ServiceError, storage_failed};
-use aloft_worker::{EnvironmentLimits, RESPONSE_LIMIT, Workers, WorkersOptions};
+use aloft_worker::{EnvironmentLimits, EnvironmentState, RESPONSE_LIMIT, Workers, WorkersOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -81,6 +81,20 @@ impl Running {
 
     pub async fn stop(&self) {
         self.workers.shutdown().await;
+    }
+
+    /// How many execution environments there are, how many of them work, how many processes wait for a function that is
+    /// not known yet or start to do so, and the memory of the environments.
+    pub fn status(&self) -> serde_json::Value {
+        let status = self.workers.status();
+        let idle = status.environments.iter().filter(|it| it.state == EnvironmentState::Idle).count();
+        serde_json::json!({
+            "environments": status.environments.len(),
+            "busy": status.environments.len() - idle,
+            "waiting": self.workers.waiting(),
+            "starting": self.workers.starting(),
+            "memoryMb": status.memory_mb,
+        })
     }
 
     /// The function is not what it was: it is looked up again.

@@ -357,7 +357,7 @@ async fn the_sdk_is_there_already() {
     if !bench.workers.has_networks() {
         return bench.end().await;
     }
-    let source = "import os, sys, time\nbegan = time.time()\nimport boto3\ndef handler(event, context):\n    return [os.environ['WHO'], boto3.whose, boto3.then < began, os.getcwd(), sys.path[0], os.path.exists('/.host/0/workers')]";
+    let source = "import os, sys, time\nbegan = time.time()\nimport boto3\ndef handler(event, context):\n    return [os.environ['WHO'], boto3.whose, boto3.then < began, os.getcwd(), sys.path[0], os.path.exists('/.host/0/workers'), 'botocore' in sys.modules]";
     let seen = async |name: &str, files: &[(&str, &str)], mut layers: Vec<std::path::PathBuf>| {
         let mut spec = bench.python(source);
         spec.code_directory = bench.code(&[&[("index.py", source)], files].concat());
@@ -372,8 +372,11 @@ async fn the_sdk_is_there_already() {
         assert!(outcome.error.is_none(), "{name}: {:#?}", bench.logged());
         String::from_utf8_lossy(&outcome.payload).into_owned()
     };
+    // The own one imports nothing else of the SDK.
     let check = |text: &str, who: &str, whose: &str, before: bool| {
-        let expected = format!("[\"{who}\", \"{whose}\", {before}, \"/var/task\", \"/var/task\", false]");
+        let rest = before && whose == "ours";
+        let expected =
+            format!("[\"{who}\", \"{whose}\", {before}, \"/var/task\", \"/var/task\", false, {rest}]");
         assert_eq!(text, expected);
     };
     check(&seen("first", &[], Vec::new()).await, "first", "ours", false);
@@ -382,5 +385,51 @@ async fn the_sdk_is_there_already() {
     check(&seen("third", &own, Vec::new()).await, "third", "its own", true);
     let layer = bench.code(&[("python/boto3/__init__.py", "then = 0\nwhose = 'a layer'")]);
     check(&seen("fourth", &[], vec![layer]).await, "fourth", "a layer", true);
+    bench.end().await;
+}
+
+/// What waited is as what is started: but for the random numbers, which nobody has twice, also where a function has a module
+/// with the name of one that was imported meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn python_that_waited_is_as_if_just_started() {
+    let bench = Bench::new();
+    if !bench.workers.has_networks() {
+        return bench.end().await;
+    }
+    let source = "import random, os, sys, logging, time\nimport uuid\nown = getattr(uuid, 'own', False)\nfiles = sorted(name for name, it in sys.modules.items() if (getattr(it, '__file__', None) or '').endswith('.py'))\ndef handler(event, context):\n    names = sorted(name for name in os.environ if name != 'AWS_LAMBDA_LOG_STREAM_NAME')\n    return [[names, os.environ['WHO'], sys.argv, sys.path, os.getcwd(), time.tzname, own, len(logging.root.handlers), time.time() - logging._startTime < 2, files if own else []], random.random()]";
+    let function = |number: usize, own: bool| {
+        let mut spec = bench.python(source);
+        if own {
+            let uuid = ("uuid.py", "own = True");
+            spec.code_directory = bench.code(&[("index.py", source), uuid]);
+        }
+        spec.name = format!("numbered-{number}-{own}");
+        spec.environment.insert("WHO".to_owned(), "somebody".to_owned());
+        spec
+    };
+    let mut random = HashSet::new();
+    for own in [false, true] {
+        let mut seen = Vec::new();
+        for number in 0..3 {
+            let mut spec = function(number, own);
+            if number == 0 {
+                // This keeps it from taking one that waits.
+                spec.environment.insert("SSL_NOTHING".to_owned(), String::new());
+            }
+            let outcome = bench.invoke(&spec, "{}").await;
+            assert!(outcome.error.is_none(), "{:#?}", bench.logged());
+            let text = String::from_utf8_lossy(&outcome.payload).replace("\"SSL_NOTHING\", ", "");
+            let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            random.insert(answer[1].to_string());
+            seen.push(answer[0].clone());
+            while number > 0 && bench.workers.waiting() < 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(seen[0], seen[1], "own module: {own}");
+        assert_eq!(seen[0], seen[2], "own module: {own}");
+        assert_eq!(seen[2][6], own);
+    }
+    assert_eq!(random.len(), 6);
     bench.end().await;
 }

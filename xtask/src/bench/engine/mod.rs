@@ -4,6 +4,7 @@
 //! the processor time of each, memory, and ten thousand functions that nobody calls. All counts are bounded: it takes a few
 //! minutes. A machine that does other things shows it in every number; compare columns, not runs.
 
+mod cold;
 mod idle;
 mod peers;
 mod processes;
@@ -12,18 +13,15 @@ mod table;
 use super::load::{self, Load};
 use super::{deploy, figures::median, options};
 use crate::{setup, shell};
-use aloft_testkit::{Project, TempCloud, clean_environment};
+use aloft_testkit::{Project, TempCloud};
 use anyhow::{Context, Result};
 use peers::Server;
 use processes::Usage;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use table::{Side, Table};
 
-/// How many functions of a kind are called for the first time.
-const COLD: usize = 7;
 /// How often a bare process or another engine is started.
 const STARTS: usize = 5;
 /// How long requests are counted, by connections.
@@ -40,7 +38,7 @@ pub fn run() -> Result<()> {
     println!("measuring: a jail");
     jail(&mut table)?;
     println!("measuring: cold starts of bare processes");
-    bare(&mut table)?;
+    cold::bare(&mut table)?;
     println!("measuring: aloft");
     ours(&binary, &mut table)?;
     for (side, name, start) in peers::ALL {
@@ -85,70 +83,15 @@ fn jail(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-const NODE: &str = "exports.hello = async () => ({ statusCode: 200, body: 'hello' });\n";
-const PYTHON: &str = "def hello(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n";
-const BOTO3: &str = "import boto3\ns3 = boto3.client('s3', region_name='us-east-1')\n\n\ndef hello(event, context):\n    return {'statusCode': 200, 'body': 'hello'}\n";
-
-/// Languages: name, runtime, file of the handler, its code.
-const LANGUAGES: [(&str, &str, &str, &str); 3] = [
-    ("Node.js", "nodejs20.x", "node.js", NODE),
-    ("Python", "python3.12", "plain.py", PYTHON),
-    ("Python with boto3", "python3.12", "boto.py", BOTO3),
-];
-
-fn cold_row(name: &str) -> String {
-    format!("cold start, {name} (ms)")
-}
-
-/// Interpreters that load the same handlers, call them once and end.
-fn bare(table: &mut Table) -> Result<()> {
-    let project = Project::new(&LANGUAGES.map(|(_, _, file, code)| (file, code)));
-    for (name, _, file, _) in LANGUAGES {
-        let module = file.split('.').next().unwrap_or_default();
-        let times: Result<Vec<f64>> = (0..STARTS)
-            .map(|_| {
-                let mut command = if name == "Node.js" {
-                    let mut command = Command::new("node");
-                    command.args([
-                        "-e",
-                        &format!("require('./{module}').hello().then((it) => console.log(it.body))"),
-                    ]);
-                    command
-                } else {
-                    let mut command = Command::new("python3");
-                    command
-                        .args(["-c", &format!("import {module}; print({module}.hello({{}}, None)['body'])")]);
-                    command
-                };
-                clean_environment(&mut command, project.path()).current_dir(project.path());
-                command.env("PYTHONPATH", aloft_testkit::runtimes().join("python"));
-                let started = Instant::now();
-                let output = command.output().context("cannot start an interpreter")?;
-                let took = started.elapsed();
-                anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-                Ok(took.as_secs_f64() * 1000.0)
-            })
-            .collect();
-        table.put(&cold_row(name), Side::Bare, median(times?));
-    }
-    Ok(())
-}
-
-/// The service that is deployed here: a function that answers at once, and for each language some to be called first.
+/// The service that is deployed here: a function that answers at once, and those that are called for the first time.
 fn service() -> Project {
-    let mut text = "service: bench\nframeworkVersion: '3'\nprovider:\n  name: aws\n  runtime: nodejs20.x\n  memorySize: 1769\n\
-                    functions:\n  hello:\n    handler: node.hello\n    events:\n      - httpApi: GET /hello\n"
-        .to_owned();
-    for (language, (_, runtime, file, _)) in LANGUAGES.iter().enumerate() {
-        let module = file.split('.').next().unwrap_or_default();
-        for number in 0..COLD {
-            text += &format!(
-                "  cold{language}x{number}:\n    runtime: {runtime}\n    handler: {module}.hello\n    events:\n      - httpApi: GET /cold/{language}/{number}\n"
-            );
-        }
-    }
+    let text = format!(
+        "service: bench\nframeworkVersion: '3'\nprovider:\n  name: aws\n  runtime: nodejs20.x\n  memorySize: 1769\n\
+         functions:\n  hello:\n    handler: node.hello\n    events:\n      - httpApi: GET /hello\n{}",
+        cold::functions()
+    );
     let mut files = vec![("serverless.yml", text.as_str())];
-    files.extend(LANGUAGES.map(|(_, _, file, code)| (file, code)));
+    files.extend(cold::FILES);
     Project::new(&files)
 }
 
@@ -157,17 +100,12 @@ fn ours(binary: &Path, table: &mut Table) -> Result<()> {
     let cloud = TempCloud::with(options(binary));
     let address = deploy(&cloud, &service)?;
     let idle = processes::resident_mb(cloud.pid())?;
-    for (language, (name, ..)) in LANGUAGES.iter().enumerate() {
-        let times: Result<Vec<f64>> = (0..COLD)
-            .map(|number| Ok(load::in_turn(&format!("{address}/cold/{language}/{number}"), 1)?[0]))
-            .collect();
-        table.put(&cold_row(name), Side::Aloft, median(times?));
-    }
+    cold::started(&address, table)?;
     let environments = processes::descendants(cloud.pid())?;
     let shared: f64 = environments.iter().filter_map(|pid| processes::proportional_mb(*pid)).sum();
-    let count = (COLD * LANGUAGES.len()) as f64;
     table.put("memory of the idle engine (MB)", Side::Aloft, idle);
-    table.put("memory of a warm environment (MB)", Side::Aloft, shared / count);
+    table.put("memory of a warm environment (MB)", Side::Aloft, shared / environments.len() as f64);
+    cold::waited(&address, &cloud, table)?;
     let running = Running::measure(&format!("{address}/hello"), cloud.pid())?;
     running.put(table, Side::Aloft);
     table.target("warm Node.js, processor time in all, 1 connection (us)", running.loads[0].1, 70.0);

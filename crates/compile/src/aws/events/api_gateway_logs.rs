@@ -18,7 +18,7 @@ pub fn ensure_role(context: &mut Context<'_>) {
         ID,
         json!({
             "Type": "Custom::ApiGatewayAccountRole",
-            "Version": 1.0,
+            "Version": 1,
             "Properties": {
                 "ServiceToken": { "Fn::GetAtt": [handler, "Arn"] },
                 "RoleArn": at(context.provider, &["logs", "restApi", "role"]),

@@ -149,7 +149,8 @@ fn add_existing(context: &mut Context<'_>, events: Vec<Event<'_>>) -> Result<(),
             }
             let trigger = trigger(*event);
             let sender = is_custom_sender(&trigger);
-            let mut config = json!({ "Trigger": trigger });
+            let mut config =
+                event.get("trigger").map_or_else(|| json!({}), |_| json!({ "Trigger": trigger }));
             if sender {
                 config["LambdaVersion"] = lambda_version(*event);
                 config["KMSKeyID"] = keys.check(context, *event)?;
@@ -176,12 +177,12 @@ fn add_existing(context: &mut Context<'_>, events: Vec<Event<'_>>) -> Result<(),
             id,
             json!({
                 "Type": "Custom::CognitoUserPool",
-                "Version": 1.0,
+                "Version": 1,
                 "DependsOn": [naming::function(function), handler],
                 "Properties": {
                     "ServiceToken": { "Fn::GetAtt": [handler, "Arn"] },
                     "FunctionName": name,
-                    "UserPoolName": own,
+                    "UserPoolName": events[0].get("pool").map(|_| &own),
                     "UserPoolConfigs": configs,
                     "ForceDeploy": force,
                 },

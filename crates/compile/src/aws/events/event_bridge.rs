@@ -184,7 +184,7 @@ fn add_custom_resource(
     let handler = custom_resources::EVENT_BRIDGE.id();
     let resource = json!({
         "Type": "Custom::EventBridge",
-        "Version": 1.0,
+        "Version": 1,
         "DependsOn": [naming::function(event.function), handler],
         "Properties": {
             "ServiceToken": { "Fn::GetAtt": [handler, "Arn"] },

@@ -74,8 +74,10 @@ def main():
     while data := connection.recv(65536):
         told += data
     connection.close()
+    # What Python itself sets when it starts, in a locale that is not installed.
+    own = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}
     os.environ.clear()
-    os.environ.update(json.loads(told))
+    os.environ.update({**own, **json.loads(told)})
     time.tzset()
     logging._startTime = type(logging._startTime)(time.time_ns() if isinstance(logging._startTime, int) else time.time())
     # What this directory was is covered by the function's code.

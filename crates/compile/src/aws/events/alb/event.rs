@@ -13,7 +13,7 @@ pub struct Rule<'a> {
     /// The load balancer's id, or the logical id of the listener.
     pub load_balancer: String,
     listener: String,
-    pub priority: Value,
+    pub priority: Option<Value>,
     pub conditions: &'a Map<String, Value>,
     pub multi_value: bool,
     pub authorizers: Vec<String>,
@@ -65,7 +65,7 @@ fn rule<'a>(context: &Context<'a>, event: Event<'a>) -> Result<Rule<'a>, Diagnos
         function,
         load_balancer,
         listener,
-        priority: event.get("priority").cloned().unwrap_or_default(),
+        priority: event.get("priority").cloned(),
         conditions,
         multi_value: event.truthy("multiValueHeaders").is_some(),
         authorizers: authorizers(context, event)?,
@@ -113,12 +113,19 @@ fn authorizers(context: &Context<'_>, event: Event<'_>) -> Result<Vec<String>, D
     Ok(names)
 }
 
+impl Rule<'_> {
+    /// The priority as it stands in ids; the original writes one that is missing like this.
+    pub fn priority_text(&self) -> String {
+        self.priority.as_ref().map_or_else(|| "undefined".to_owned(), display)
+    }
+}
+
 fn check_priorities(context: &Context<'_>, rules: &[Rule<'_>]) -> Result<(), Diagnostic> {
     let in_use = |rule: &Rule<'_>, more: &str| {
         let message = format!(
             "ALB event in function \"{}\" cannot use priority \"{}\" because it is already in use.{more}",
             rule.function,
-            display(&rule.priority)
+            rule.priority_text()
         );
         Err(context
             .error("ALB_PRIORITY_ALREADY_IN_USE", message, &format!("{}.priority", rule.event.path()))
@@ -126,7 +133,7 @@ fn check_priorities(context: &Context<'_>, rules: &[Rule<'_>]) -> Result<(), Dia
     };
     let mut listeners: HashMap<(String, &str), &str> = HashMap::new();
     for rule in rules {
-        let first = listeners.entry((display(&rule.priority), rule.function)).or_insert(&rule.listener);
+        let first = listeners.entry((rule.priority_text(), rule.function)).or_insert(&rule.listener);
         if *first != rule.listener {
             return in_use(
                 rule,
@@ -137,7 +144,7 @@ fn check_priorities(context: &Context<'_>, rules: &[Rule<'_>]) -> Result<(), Dia
     }
     let mut functions: HashMap<(String, &str), &str> = HashMap::new();
     for rule in rules {
-        let first = functions.entry((display(&rule.priority), &rule.listener)).or_insert(rule.function);
+        let first = functions.entry((rule.priority_text(), &rule.listener)).or_insert(rule.function);
         if *first != rule.function {
             return in_use(rule, "");
         }

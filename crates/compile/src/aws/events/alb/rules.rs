@@ -4,12 +4,12 @@ use super::event::Rule;
 use super::target_group_id;
 use crate::aws::context::Context;
 use crate::aws::naming;
-use crate::aws::values::{at, display, get};
+use crate::aws::values::{at, get};
 use serde_json::{Map, Value, json};
 
 /// Adds the rule of an event.
 pub fn add(context: &mut Context<'_>, rule: &Rule<'_>) {
-    let id = format!("{}AlbListenerRule{}", naming::normalized(rule.function), display(&rule.priority));
+    let id = format!("{}AlbListenerRule{}", naming::normalized(rule.function), rule.priority_text());
     let resource = json!({
         "Type": "AWS::ElasticLoadBalancingV2::ListenerRule",
         "Properties": {

@@ -5,7 +5,7 @@ mod config;
 
 pub use config::method_and_path;
 
-use super::super::context::Context;
+use super::super::context::{Context, resource};
 use super::super::naming::{self, HTTP_API};
 use super::super::values::{at, object, truthy};
 use aloft_diag::Diagnostic;
@@ -172,12 +172,6 @@ fn add_route(context: &mut Context<'_>, config: &Config<'_>, key: &str, route: &
             properties["AuthorizationScopes"] = json!(route.scopes);
         }
     }
-    context.put(
-        naming::http_api_route(key),
-        json!({
-            "Type": "AWS::ApiGatewayV2::Route",
-            "Properties": properties,
-            "DependsOn": integration,
-        }),
-    );
+    let route = resource("AWS::ApiGatewayV2::Route", properties, Some(integration));
+    context.put(naming::http_api_route(key), route);
 }

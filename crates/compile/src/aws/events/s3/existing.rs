@@ -69,7 +69,7 @@ fn resource(context: &Context<'_>, event: Event<'_>, bucket: &Value, config: Val
     let handler = custom_resources::S3.id();
     json!({
         "Type": "Custom::S3",
-        "Version": 1.0,
+        "Version": 1,
         "DependsOn": [naming::function(event.function), handler],
         "Properties": {
             "ServiceToken": { "Fn::GetAtt": [handler, "Arn"] },
