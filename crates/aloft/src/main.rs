@@ -41,7 +41,13 @@ where
 {
     // One for the whole run, which all of it refers to.
     let terminal: &'static Terminal = Box::leak(Box::new(Terminal::new(common)));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // The cloud answers also beside functions that take all the processor they can get.
+        .on_thread_start(aloft_worker::take_short_turns)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(terminal, &anyhow::anyhow!("cannot start: {error}")),
     };

@@ -35,7 +35,7 @@ mod uses;
 mod variables;
 mod workers;
 
-pub use aloft_sandbox::{Destination, DestinationError, Isolation};
+pub use aloft_sandbox::{Destination, DestinationError, Isolation, take_short_turns};
 pub use function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogLine, LogSink, Outcome, TemporaryCredentials,
 };

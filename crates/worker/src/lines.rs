@@ -19,10 +19,14 @@ pub(crate) const MOST_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) const SHORT: Duration = Duration::from_millis(10);
 /// So long an invocation waits for it at least.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
-/// How long a look at the processors holds, and what it covers at least.
-pub(crate) const LOOK: Duration = Duration::from_millis(20);
-/// What share of the processors' time must be left for a new environment to be of use.
-const LEFT: f64 = 0.1;
+/// How long it waits until it looks again whether the machine is still at its limit.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How long a look at the processors holds.
+const LOOK: Duration = Duration::from_millis(1);
+/// A look after so long knows nothing of those before.
+const FORGET: Duration = Duration::from_millis(100);
+/// What a look counts for beside those before.
+const WEIGHT: f64 = 0.2;
 
 /// Those who wait, by version.
 #[derive(Default)]
@@ -71,31 +75,30 @@ impl Lines {
     }
 }
 
-/// The machine's processors: whether all of them work.
+/// The machine's processors: whether more wants to run than there are.
 pub(crate) struct Processors {
     count: usize,
-    last: Mutex<Option<Look>>,
+    looked: Mutex<Option<Looked>>,
 }
 
 #[derive(Clone, Copy)]
-struct Look {
+struct Looked {
     at: Instant,
-    idle: u64,
-    total: u64,
-    busy: bool,
+    /// The share of looks at which more wanted to run than there were processors, the last ones counting most.
+    busy: f64,
 }
 
 impl Processors {
     pub(crate) fn new() -> Self {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { count, last: Mutex::default() }
+        Self { count, looked: Mutex::default() }
     }
 
     /// So many, that are busy for good or never.
     #[cfg(test)]
     pub(crate) fn fixed(count: usize, busy: bool) -> Self {
         let at = Instant::now() + Duration::from_secs(3600);
-        Self { count, last: Mutex::new(Some(Look { at, idle: 0, total: 0, busy })) }
+        Self { count, looked: Mutex::new(Some(Looked { at, busy: if busy { 1.0 } else { 0.0 } })) }
     }
 
     /// How many there are.
@@ -103,35 +106,29 @@ impl Processors {
         self.count
     }
 
-    /// Whether they had next to no time left since the last look. Where that cannot be told, they had.
+    /// Whether all of them have something to do as a rule, and something waits. Where that cannot be told, they have not.
     pub(crate) fn are_busy(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(look) = last.filter(|look| look.at.elapsed() < LOOK) {
-            return look.busy;
-        }
-        let Some((idle, total)) =
-            std::fs::read_to_string("/proc/stat").ok().and_then(|text| idle_and_total(&text))
-        else {
-            return false;
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = looked.filter(|it| it.at.elapsed() < FORGET);
+        let busy = match before {
+            Some(it) if it.at.elapsed() < LOOK => it.busy,
+            _ => {
+                let running = std::fs::read_to_string("/proc/loadavg").ok().and_then(|text| running(&text));
+                let now = if running.is_some_and(|running| running > self.count) { 1.0 } else { 0.0 };
+                let busy = before.map_or(now, |it| it.busy + WEIGHT * (now - it.busy));
+                *looked = Some(Looked { at: Instant::now(), busy });
+                busy
+            }
         };
-        let busy = last.is_some_and(|before| {
-            let passed = total.saturating_sub(before.total);
-            passed > 0 && (idle.saturating_sub(before.idle) as f64) < LEFT * passed as f64
-        });
-        *last = Some(Look { at: Instant::now(), idle, total, busy });
-        busy
+        busy > 0.5
     }
 }
 
-/// Of all processors together, in the kernel's ticks.
+/// How many threads run or are ready to, the one that asks among them.
 ///
-/// Source: proc_stat(5).
-fn idle_and_total(text: &str) -> Option<(u64, u64)> {
-    let numbers = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
-    // The time of guests is within that of users.
-    let numbers: Vec<u64> = numbers.take(8).map_while(|it| it.parse().ok()).collect();
-    let waiting_for_disks = numbers.get(4)?;
-    Some((numbers.get(3)? + waiting_for_disks, numbers.iter().sum()))
+/// Source: proc_loadavg(5).
+fn running(text: &str) -> Option<usize> {
+    text.split(' ').nth(3)?.split_once('/')?.0.parse().ok()
 }
 
 #[cfg(test)]
@@ -139,10 +136,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_of_the_processors() {
-        let text = "cpu  10 20 30 400 50 6 7 8 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
-        assert_eq!(idle_and_total(text), Some((450, 531)));
-        assert_eq!(idle_and_total("intr 1"), None);
+    fn what_runs() {
+        assert_eq!(running("0.20 0.18 0.12 3/80 11206\n"), Some(3));
+        assert_eq!(running("0.20 0.18"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
 use crate::keep_alive::Bounds;
-use crate::lines::{LOOK, Lines, MOST_PATIENCE, PATIENCE, Processors, SHORT, SHORTEST};
+use crate::lines::{LOOK_AGAIN, Lines, MOST_PATIENCE, PATIENCE, Processors, SHORT, SHORTEST};
 use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -266,8 +266,8 @@ impl Pool {
         let next_to_nothing = takes.filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
         let look_again = match next_to_nothing {
             Some(limit) if waited < limit => limit - waited,
-            _ if waited < PATIENCE && (enough_start || busy) => LOOK,
-            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK,
+            _ if waited < PATIENCE && (enough_start || busy) => LOOK_AGAIN,
+            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
             _ => return None,
         };
         let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;
