@@ -55,6 +55,10 @@ impl Inner {
         removed: &mut Vec<Arc<Environment>>,
     ) -> Result<Checkout, InvokeError> {
         let now = self.setting.clock.now();
+        let place = |(turn, look_again)| {
+            Checkout::Later(Place { inner: self.clone(), spec: spec.clone(), turn }, look_again)
+        };
+        let so_far = waited.unwrap_or_default();
         let mut pool = self.lock();
         if pool.is_closed() {
             return Err(InvokeError::Shutdown);
@@ -62,8 +66,8 @@ impl Inner {
         if let Some((id, environment)) = pool.take(spec, waited.is_some(), now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
-        if let Some((turn, look_again)) = pool.join(spec, waited.unwrap_or_default(), &self.processors) {
-            return Ok(Checkout::Later(Place { inner: self.clone(), spec: spec.clone(), turn }, look_again));
+        if let Some(joined) = pool.join(spec, so_far, &self.processors, false) {
+            return Ok(place(joined));
         }
         if let Some((id, environment)) = pool.take(spec, true, now, removed) {
             return Ok(Checkout::Warm(id, environment));
@@ -74,7 +78,9 @@ impl Inner {
         // What waits for no function in particular goes first.
         self.shed(pool.room_mb(self.budget, Some(spec)));
         let stream = self.setting.log_stream(&spec.version);
-        let id = pool.reserve(spec, Purpose::Invocation, stream.clone(), now, self.budget, removed)?;
-        Ok(Checkout::Cold(id, stream))
+        match pool.reserve(spec, Purpose::Invocation, stream.clone(), now, self.budget, removed) {
+            Ok(id) => Ok(Checkout::Cold(id, stream)),
+            Err(refused) => pool.join(spec, so_far, &self.processors, true).map(place).ok_or(refused),
+        }
     }
 }

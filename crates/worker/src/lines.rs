@@ -2,8 +2,8 @@
 //!
 //! On a machine whose processors all work, another process makes nothing faster: fifty requests for a quick function are
 //! answered sooner by the few environments that there are than by fifty that all start at once. So an invocation that finds
-//! none idle waits in turn while the machine is at its limit, for at most [`PATIENCE`], and then gets its own; only where so
-//! many start already that it could not begin, it waits on, until [`MOST_PATIENCE`].
+//! none idle waits in turn while the machine is at its limit, for at most [`PATIENCE`], and then gets its own; where it could
+//! not begin, because enough start already or no more find room, it waits on, until [`MOST_PATIENCE`].
 //! Elsewhere it waits for a function that takes milliseconds, as long as that takes, and for no other.
 
 use std::collections::HashMap;

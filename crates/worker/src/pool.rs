@@ -246,28 +246,26 @@ impl Pool {
         }
     }
 
-    /// A place in line for an environment of this revision, where one is likely to be free soon: there are some, and the
-    /// function is quick as far as is known. It is so when the function takes next to nothing, or when a new environment
-    /// would have to share the processors with what runs or starts. `waited` counts from the first time; what comes back
-    /// with the place says when to look again at the latest. To be left with [`Pool::leave`].
+    /// A place in line for an environment of this revision, where there are some and another is no better: because the
+    /// function takes next to nothing, because it would have to share the processors with what runs or starts, or because
+    /// it finds no room as all is `full`. `waited` counts from the first time; what comes back with the place says when to
+    /// look again at the latest. To be left with [`Pool::leave`].
     pub(crate) fn join(
         &mut self,
         spec: &FunctionSpec,
         waited: Duration,
         processors: &Processors,
+        full: bool,
     ) -> Option<(Arc<Notify>, Duration)> {
         let key = version_key(spec);
-        let takes = self.uses.takes(&key);
-        if takes.is_some_and(|takes| takes > PATIENCE) {
-            return None;
-        }
         let starting = self.members.values().filter(|it| it.state == EnvironmentState::Starting);
         let (enough_start, busy) = (starting.count() >= processors.count(), processors.are_busy());
-        let next_to_nothing = takes.filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
+        let next_to_nothing =
+            self.uses.takes(&key).filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
         let look_again = match next_to_nothing {
             Some(limit) if waited < limit => limit - waited,
             _ if waited < PATIENCE && (enough_start || busy) => LOOK_AGAIN,
-            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
+            _ if waited < MOST_PATIENCE && (full || enough_start && busy) => LOOK_AGAIN,
             _ => return None,
         };
         let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;
@@ -531,7 +529,7 @@ mod tests {
         let budget = Budget { environments: 10, memory_mb: 1000 };
         let mut pool = Pool::new(Bounds::FREE);
         let joins = |pool: &mut Pool, spec: &FunctionSpec, waited: Duration, processors: &Processors| {
-            let joined = pool.join(spec, waited, processors).is_some();
+            let joined = pool.join(spec, waited, processors, false).is_some();
             if joined {
                 pool.leave(spec);
             }
@@ -548,16 +546,13 @@ mod tests {
         assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
         assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
         assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
-        // What takes next to nothing is waited for in any case, for as long as it takes; what takes long never is.
+        assert!(pool.join(&spec, longer, &free, true).is_some(), "another finds no room");
+        pool.leave(&spec);
+        // What takes next to nothing is waited for in any case, for as long as it takes.
         pool.uses.took(&version_key(&spec), SHORT);
         assert!(joins(&mut pool, &spec, zero, &free));
         assert!(!joins(&mut pool, &spec, SHORT, &free));
-        pool.uses = Uses::new(Bounds::FREE);
-        pool.started(id);
-        pool.count(id, 20);
-        pool.count(id, 20);
-        pool.uses.begins(&version_key(&spec), Timestamp(0));
-        pool.release(id, true, Timestamp(150));
-        assert!(!joins(&mut pool, &spec, zero, &busy));
+        pool.uses.took(&version_key(&spec), SHORT * 100);
+        assert!(!joins(&mut pool, &spec, zero, &free));
     }
 }

@@ -20,7 +20,8 @@ async fn a_burst_from_none() {
         let payload = format!(r#"{{"n":{number},"s":{seconds}}}"#);
         tokio::spawn(async move { (number, workers.invoke(spec, event(&payload)).await) })
     };
-    let sent: Vec<_> = (0..SENT).map(|number| send(number, 0.5)).collect();
+    // Longer than any of them waits for another's environment, so that none is measured before all have begun.
+    let sent: Vec<_> = (0..SENT).map(|number| send(number, 4.0)).collect();
     let mut most = (0, 0);
     while sent.iter().any(|it| !it.is_finished()) {
         let status = bench.workers.status();

@@ -195,11 +195,12 @@ async fn budgets() {
         let mut running = Vec::new();
         for count in 1..=2 {
             let (workers, spec) = (bench.workers.clone(), spec.clone());
-            running.push(tokio::spawn(async move { workers.invoke(spec, event(r#"{"wait":500}"#)).await }));
+            running.push(tokio::spawn(async move { workers.invoke(spec, event(r#"{"wait":3500}"#)).await }));
             while bench.logged().iter().filter(|it| it.ends_with("begun\n")).count() < count {
                 tokio::task::yield_now().await;
             }
         }
+        // It waits in line for less than that.
         let refused = bench.try_invoke(&spec, "{}").await.expect_err("there is no room");
         assert!(matches!(refused, InvokeError::TooManyEnvironments), "{refused}");
         for running in running {
