@@ -539,7 +539,7 @@ mod tests {
         assert!(!joins(&mut pool, &spec, zero, &busy), "there is none to wait for");
         let reserved =
             pool.reserve(&spec, Purpose::Invocation, String::new(), Timestamp(0), budget, &mut Vec::new());
-        let id = reserved.expect("room");
+        reserved.expect("room");
         assert!(joins(&mut pool, &spec, zero, &busy));
         assert!(!joins(&mut pool, &spec, zero, &free), "another could be of use");
         assert!(!joins(&mut pool, &other, zero, &busy), "it is of another revision");
