@@ -59,3 +59,44 @@ fn try_take() -> io::Result<()> {
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The length of the calling thread's turns, and whether what it starts has the usual ones.
+    fn turn() -> (u64, bool) {
+        let mut attributes = Attributes {
+            size: 0,
+            policy: 0,
+            flags: 0,
+            nice: 0,
+            priority: 0,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        };
+        let size = size_of::<Attributes>();
+        // SAFETY: the kernel writes at most `size` bytes to a structure of that size; 0 is the calling thread.
+        let result = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, size, 0) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+        (attributes.runtime, attributes.flags & RESET_ON_FORK != 0)
+    }
+
+    /// A thread of its own, so that no other test has its turns.
+    #[test]
+    fn what_is_started_has_the_usual_turns() {
+        let (before, own, started) = std::thread::spawn(|| {
+            let before = turn();
+            try_take().expect("it needs no privilege");
+            let own = turn();
+            (before, own, std::thread::spawn(turn).join().expect("no panic"))
+        })
+        .join()
+        .expect("no panic");
+        assert!(own.1 && !started.1, "{before:?} {own:?} {started:?}");
+        assert_eq!(started.0, before.0);
+        // A kernel before 6.12 tells no length.
+        assert!(own.0 == TURN_NANOSECONDS || own.0 == before.0, "{own:?}");
+    }
+}

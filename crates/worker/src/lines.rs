@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// How long an invocation waits at most: about what it takes until several new environments are ready.
+/// How long an invocation waits at most because the machine is at its limit: about what it takes until several new
+/// environments are ready.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
-/// How long it waits at most where others are starting.
+/// How long it waits at most where it could not begin: enough start already, or no more find room.
 pub(crate) const MOST_PATIENCE: Duration = Duration::from_secs(3);
 /// A function that takes no longer takes next to nothing: an environment of it is free again in no time.
 pub(crate) const SHORT: Duration = Duration::from_millis(10);

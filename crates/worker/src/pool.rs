@@ -265,7 +265,9 @@ impl Pool {
         let look_again = match next_to_nothing {
             Some(limit) if waited < limit => limit - waited,
             _ if waited < PATIENCE && (enough_start || busy) => LOOK_AGAIN,
-            _ if waited < MOST_PATIENCE && (full || enough_start && busy) => LOOK_AGAIN,
+            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
+            // Whoever leaves tells; to look costs more than to wait when all is full.
+            _ if waited < MOST_PATIENCE && full => PATIENCE,
             _ => return None,
         };
         let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;

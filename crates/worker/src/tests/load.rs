@@ -65,7 +65,8 @@ async fn a_poisonous_neighbour() {
     // About ten milliseconds of the processor.
     let work = bench.python("def handler(event, context):\n    return sum(range(400000))");
     let mut poison = bench.python(
-        "import os\n\ndef handler(event, context):\n    for _ in range(3):\n        if os.fork() == 0:\n            break\n    print('spins')\n    while True:\n        pass",
+        // (`print` writes a line in two parts, between which the others' come.)
+        "import os\n\ndef handler(event, context):\n    for _ in range(3):\n        if os.fork() == 0:\n            break\n    os.write(1, b'spins\\n')\n    while True:\n        pass",
     );
     (poison.name, poison.memory_mb) = ("poison".to_owned(), 256);
     let poison = Arc::new(poison);
@@ -87,6 +88,7 @@ async fn a_poisonous_neighbour() {
         let (workers, spec) = (bench.workers.clone(), poison.clone());
         let spinning = tokio::spawn(async move { workers.invoke(spec, event("{}")).await });
         while !bench.logged().iter().any(|it| it == "spins\n") {
+            assert!(!spinning.is_finished(), "{:?}", bench.logged());
             tokio::task::yield_now().await;
         }
         let beside = measure().await;
