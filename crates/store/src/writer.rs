@@ -18,7 +18,7 @@ const QUEUE: usize = 4096;
 /// How many transactions share a commit at most.
 const GROUP: usize = 512;
 /// How long after a commit those gather that nobody waits for.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Tells the caller how it ended, once the commit has.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -114,6 +114,18 @@ impl Later {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until it is due, there is a group, or somebody waits; gives what is first to be done.
+    fn wait(&self, queue: &Receiver<Message>, due: Instant) -> Message {
+        loop {
+            match queue.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                // That of some who were committed with somebody who waited.
+                Ok(Message::Later) if self.lock().jobs.len() < GROUP => {}
+                Ok(message) => return message,
+                Err(_) => return Message::Later,
+            }
+        }
+    }
+
     fn take(&self) -> Vec<Job> {
         let jobs = std::mem::take(&mut self.lock().jobs);
         self.taken.notify_all();
@@ -168,8 +180,8 @@ fn run(group: &Group, later: &Later, queue: &Receiver<Message>) {
     while let Ok(first) = queue.recv() {
         let first = match first {
             Message::Later => {
-                let passed = last.map_or(GATHER, |last| last.elapsed());
-                queue.recv_timeout(GATHER.saturating_sub(passed)).unwrap_or(Message::Later)
+                let due = last.map_or_else(Instant::now, |last| last + GATHER);
+                later.wait(queue, due)
             }
             job @ Message::Job(_) => job,
         };

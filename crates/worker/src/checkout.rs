@@ -1,14 +1,17 @@
 //! How an invocation comes by an environment: an idle one, the right to start one, or a place in line for one.
 //!
-//! It starts nothing itself. Keeps true: who has a place in line leaves it, however the invocation ends.
+//! It starts nothing itself. Keeps true: who has a place in line leaves it, however the invocation ends, and is called in the
+//! order in which they came.
 
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
-use crate::pool::Purpose;
+use crate::pool::{Pool, Purpose};
 use crate::workers::Inner;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 /// What an invocation gets.
 pub(crate) enum Checkout {
@@ -16,16 +19,39 @@ pub(crate) enum Checkout {
     Warm(u64, Arc<Environment>),
     /// The right to start one: its number and its log stream.
     Cold(u64, String),
-    /// Nothing yet, and when to look again at the latest.
-    Later(Place, Duration),
+    /// Its place in line, and when to look again at the latest.
+    Later(Duration),
 }
 
-/// A place in line, until it is dropped.
+/// A place in line, until it is dropped. (Not while the pool is locked.)
 pub(crate) struct Place {
     inner: Arc<Inner>,
     spec: Arc<FunctionSpec>,
-    /// Tells when to look again.
-    pub(crate) turn: Arc<Notify>,
+    since: Instant,
+    turn: Arc<Notify>,
+    called: Pin<Box<OwnedNotified>>,
+}
+
+impl Place {
+    /// The last place.
+    fn new(inner: &Arc<Inner>, spec: &Arc<FunctionSpec>, pool: &mut Pool) -> Self {
+        let turn = pool.join(spec);
+        let called = last(&turn);
+        Self { inner: inner.clone(), spec: spec.clone(), since: Instant::now(), turn, called }
+    }
+
+    /// Waits until it is called, but no longer than that. Who only wants to look stays where it stands.
+    pub(crate) async fn wait(&mut self, at_most: Duration) {
+        if tokio::time::timeout(at_most, self.called.as_mut()).await.is_ok() {
+            self.called = last(&self.turn);
+        }
+    }
+}
+
+fn last(turn: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
+    let mut called = Box::pin(turn.clone().notified_owned());
+    called.as_mut().enable();
+    called
 }
 
 impl Drop for Place {
@@ -35,15 +61,14 @@ impl Drop for Place {
 }
 
 impl Inner {
-    /// An idle environment of this revision, the right to start one, or a place in line for one. Who has stood in line
-    /// says how long.
+    /// An idle environment of this revision, the right to start one, or a place in line for one.
     pub(crate) fn checkout(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
-        waited: Option<Duration>,
+        place: &mut Option<Place>,
     ) -> Result<Checkout, InvokeError> {
         let mut removed = Vec::new();
-        let found = self.find(spec, waited, &mut removed);
+        let found = self.find(spec, place, &mut removed);
         removed.into_iter().for_each(|environment| self.stop(environment));
         found
     }
@@ -51,23 +76,25 @@ impl Inner {
     fn find(
         self: &Arc<Self>,
         spec: &Arc<FunctionSpec>,
-        waited: Option<Duration>,
+        place: &mut Option<Place>,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Result<Checkout, InvokeError> {
         let now = self.setting.clock.now();
-        let place = |(turn, look_again)| {
-            Checkout::Later(Place { inner: self.clone(), spec: spec.clone(), turn }, look_again)
-        };
-        let so_far = waited.unwrap_or_default();
+        let waited = place.as_ref().map_or(Duration::ZERO, |it| it.since.elapsed());
+        let in_turn = place.is_some();
         let mut pool = self.lock();
         if pool.is_closed() {
             return Err(InvokeError::Shutdown);
         }
-        if let Some((id, environment)) = pool.take(spec, waited.is_some(), now, removed) {
+        let mut later = |pool: &mut Pool, look_again| {
+            place.get_or_insert_with(|| Place::new(self, spec, pool));
+            Ok(Checkout::Later(look_again))
+        };
+        if let Some((id, environment)) = pool.take(spec, in_turn, now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
-        if let Some(joined) = pool.join(spec, so_far, &self.processors, false) {
-            return Ok(place(joined));
+        if let Some(look_again) = pool.waits(spec, waited, &self.processors, false) {
+            return later(&mut pool, look_again);
         }
         if let Some((id, environment)) = pool.take(spec, true, now, removed) {
             return Ok(Checkout::Warm(id, environment));
@@ -80,7 +107,10 @@ impl Inner {
         let stream = self.setting.log_stream(&spec.version);
         match pool.reserve(spec, Purpose::Invocation, stream.clone(), now, self.budget, removed) {
             Ok(id) => Ok(Checkout::Cold(id, stream)),
-            Err(refused) => pool.join(spec, so_far, &self.processors, true).map(place).ok_or(refused),
+            Err(refused) => match pool.waits(spec, waited, &self.processors, true) {
+                Some(look_again) => later(&mut pool, look_again),
+                None => Err(refused),
+            },
         }
     }
 }

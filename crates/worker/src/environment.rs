@@ -34,8 +34,9 @@ use tokio::task::AbortHandle;
 /// The script that starts extensions, in each runtime's directory.
 pub(crate) const SUPERVISE: &str = "supervise.sh";
 
-/// How old a measurement of memory may be.
-const MEASURE_EVERY: Duration = Duration::from_millis(20);
+/// How old a measurement of memory may be, for an invocation of that length at most.
+const MEASURE_EVERY: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(10);
 
 /// What all environments of this machine share.
 pub(crate) struct Setting {
@@ -382,12 +383,12 @@ impl Environment {
         let _ = tokio::time::timeout(RUNTIME_END, self.jailed.wait()).await;
     }
 
-    /// The most memory it ever had, in MB, rounded up. Looking costs as much as a short handler, so an environment that
-    /// is called all the time is looked at now and then.
-    pub(crate) fn peak_memory_mb(&self) -> u32 {
+    /// The most memory it ever had, in MB, rounded up, after an invocation that took so long. Looking costs as much as a short
+    /// handler, so an environment that is called for such all the time is looked at now and then.
+    pub(crate) fn peak_memory_mb(&self, took: Duration) -> u32 {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         match *measured {
-            Some((at, mb)) if at.elapsed() < MEASURE_EVERY && self.is_alive() => mb,
+            Some((at, mb)) if took < SHORT && at.elapsed() < MEASURE_EVERY && self.is_alive() => mb,
             _ => {
                 let mb = self.jailed.peak_memory().0.div_ceil(1024 * 1024);
                 let mb = u32::try_from(mb).unwrap_or(u32::MAX).min(self.spec.memory_mb);

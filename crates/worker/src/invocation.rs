@@ -106,7 +106,7 @@ pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>,
             (report::timed_out(id, spec.timeout), Some(FunctionError::Unhandled), Status::Timeout)
         }
     };
-    let max_memory_mb = environment.peak_memory_mb();
+    let max_memory_mb = environment.peak_memory_mb(took);
     let ended = Ended { payload, error, status, lines, took, init: before.init, max_memory_mb };
     Ran::Finished(ended.finish(&environment.logs, spec.memory_mb, invocation))
 }
@@ -143,7 +143,7 @@ pub(crate) fn not_initialized(
     };
     let status = if timed_out { Status::Timeout } else { Status::Error(&kind_of_report) };
     let error = Some(FunctionError::Unhandled);
-    let max_memory_mb = environment.peak_memory_mb();
+    let max_memory_mb = environment.peak_memory_mb(took);
     let ended = Ended { payload, error, status, lines, took, init: None, max_memory_mb };
     ended.finish(&environment.logs, spec.memory_mb, invocation)
 }

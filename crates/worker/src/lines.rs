@@ -22,12 +22,12 @@ pub(crate) const SHORT: Duration = Duration::from_millis(10);
 pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
 /// How long it waits until it looks again whether the machine is still at its limit.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How long a look at the processors holds.
-const LOOK: Duration = Duration::from_millis(1);
+/// How long a look at the processors holds: the system counts their rest in hundredths of a second.
+const LOOK: Duration = Duration::from_millis(100);
 /// A look after so long knows nothing of those before.
-const FORGET: Duration = Duration::from_millis(100);
-/// What a look counts for beside those before.
-const WEIGHT: f64 = 0.2;
+const FORGET: Duration = Duration::from_millis(500);
+/// The share of the time that busy processors have nothing to do at most.
+const IDLE: f64 = 0.2;
 
 /// Those who wait, by version.
 #[derive(Default)]
@@ -85,8 +85,12 @@ pub(crate) struct Processors {
 #[derive(Clone, Copy)]
 struct Looked {
     at: Instant,
-    /// The share of looks at which more wanted to run than there were processors, the last ones counting most.
-    busy: f64,
+    /// How long processors have had nothing to do until then, in seconds.
+    idle: Option<f64>,
+    /// Whether they had something to do since the look before; nothing when that is too long ago.
+    worked: Option<bool>,
+    /// Whether they had that, or before: who rests for a moment is busy nonetheless.
+    busy: Option<bool>,
 }
 
 impl Processors {
@@ -99,7 +103,7 @@ impl Processors {
     #[cfg(test)]
     pub(crate) fn fixed(count: usize, busy: bool) -> Self {
         let at = Instant::now() + Duration::from_secs(3600);
-        Self { count, looked: Mutex::new(Some(Looked { at, busy: if busy { 1.0 } else { 0.0 } })) }
+        Self { count, looked: Mutex::new(Some(Looked { at, idle: None, worked: None, busy: Some(busy) })) }
     }
 
     /// How many there are.
@@ -107,22 +111,30 @@ impl Processors {
         self.count
     }
 
-    /// Whether all of them have something to do as a rule, and something waits. Where that cannot be told, they have not.
+    /// Whether all of them have something to do: as a rule in the last [`LOOK`], at this moment where nobody has looked
+    /// before. Where that cannot be told, they have not.
     pub(crate) fn are_busy(&self) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = looked.filter(|it| it.at.elapsed() < FORGET);
-        let busy = match before {
-            Some(it) if it.at.elapsed() < LOOK => it.busy,
-            _ => {
-                let running = std::fs::read_to_string("/proc/loadavg").ok().and_then(|text| running(&text));
-                let now = if running.is_some_and(|running| running > self.count) { 1.0 } else { 0.0 };
-                let busy = before.map_or(now, |it| it.busy + WEIGHT * (now - it.busy));
-                *looked = Some(Looked { at: Instant::now(), busy });
-                busy
-            }
-        };
-        busy > 0.5
+        let now = Instant::now();
+        let passed = looked.map(|it| now.saturating_duration_since(it.at));
+        if passed.is_none_or(|passed| passed >= LOOK) {
+            let idle = read("/proc/uptime").and_then(|text| idle(&text));
+            let before = looked.filter(|_| passed.is_some_and(|passed| passed < FORGET));
+            let worked = before.and_then(|it| {
+                let rested = idle? - it.idle?;
+                Some(rested < IDLE * passed?.as_secs_f64() * self.count as f64)
+            });
+            let busy = worked.map(|worked| worked || before.and_then(|it| it.worked).unwrap_or_default());
+            *looked = Some(Looked { at: now, idle, worked, busy });
+        }
+        let at_this_moment =
+            || read("/proc/loadavg").and_then(|text| running(&text)).is_some_and(|it| it > self.count);
+        looked.and_then(|it| it.busy).unwrap_or_else(at_this_moment)
     }
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok()
 }
 
 /// How many threads run or are ready to, the one that asks among them.
@@ -130,6 +142,13 @@ impl Processors {
 /// Source: proc_loadavg(5).
 fn running(text: &str) -> Option<usize> {
     text.split(' ').nth(3)?.split_once('/')?.0.parse().ok()
+}
+
+/// How long all processors together have had nothing to do, in seconds.
+///
+/// Source: proc_uptime(5).
+fn idle(text: &str) -> Option<f64> {
+    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -140,6 +159,8 @@ mod tests {
     fn what_runs() {
         assert_eq!(running("0.20 0.18 0.12 3/80 11206\n"), Some(3));
         assert_eq!(running("0.20 0.18"), None);
+        assert_eq!(idle("350735.47 234388.90\n"), Some(234388.9));
+        assert_eq!(idle("350735.47"), None);
     }
 
     #[test]

@@ -246,32 +246,50 @@ impl Pool {
         }
     }
 
-    /// A place in line for an environment of this revision, where there are some and another is no better: because the
-    /// function takes next to nothing, because it would have to share the processors with what runs or starts, or because
-    /// it finds no room as all is `full`. `waited` counts from the first time; what comes back with the place says when to
-    /// look again at the latest. To be left with [`Pool::leave`].
-    pub(crate) fn join(
-        &mut self,
+    /// Whether an invocation waits for an environment of this revision, where there are some and another is no better, and
+    /// when it looks again at the latest: because the function takes next to nothing, because another would have to share
+    /// the processors with what runs or starts, or because it finds no room as all is `full`. `waited` counts from the
+    /// first time.
+    pub(crate) fn waits(
+        &self,
         spec: &FunctionSpec,
         waited: Duration,
         processors: &Processors,
         full: bool,
-    ) -> Option<(Arc<Notify>, Duration)> {
+    ) -> Option<Duration> {
         let key = version_key(spec);
-        let starting = self.members.values().filter(|it| it.state == EnvironmentState::Starting);
-        let (enough_start, busy) = (starting.count() >= processors.count(), processors.are_busy());
+        let (mut starting, mut start_here, mut all_here) = (0, 0, 0);
+        for member in self.members.values() {
+            let starts = usize::from(member.state == EnvironmentState::Starting);
+            starting += starts;
+            if member.key == key && !member.retired && member.spec.revision == spec.revision {
+                start_here += starts;
+                all_here += 1;
+            }
+        }
+        if all_here == 0 {
+            return None;
+        }
+        let (enough_start, busy) = (starting >= processors.count(), processors.are_busy());
         let next_to_nothing =
             self.uses.takes(&key).filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
         let look_again = match next_to_nothing {
             Some(limit) if waited < limit => limit - waited,
+            // What is free in no time is not worth more until it shows what those are good for that start.
+            Some(_) if waited < PATIENCE && start_here > 0 && start_here >= all_here / 3 => LOOK_AGAIN,
             _ if waited < PATIENCE && (enough_start || busy) => LOOK_AGAIN,
             _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
             // Whoever leaves tells; to look costs more than to wait when all is full.
             _ if waited < MOST_PATIENCE && full => PATIENCE,
             _ => return None,
         };
-        let is_one = |it: &Member| it.key == key && !it.retired && it.spec.revision == spec.revision;
-        self.members.values().any(is_one).then(|| (self.lines.join(&key), look_again))
+        Some(look_again)
+    }
+
+    /// Stands in line for an environment of this version, to be left with [`Pool::leave`]. What comes back tells of each
+    /// turn.
+    pub(crate) fn join(&mut self, spec: &FunctionSpec) -> Arc<Notify> {
+        self.lines.join(&version_key(spec))
     }
 
     /// Leaves the line. Whoever is next shall look whether there is something for them.
@@ -531,11 +549,7 @@ mod tests {
         let budget = Budget { environments: 10, memory_mb: 1000 };
         let mut pool = Pool::new(Bounds::FREE);
         let joins = |pool: &mut Pool, spec: &FunctionSpec, waited: Duration, processors: &Processors| {
-            let joined = pool.join(spec, waited, processors, false).is_some();
-            if joined {
-                pool.leave(spec);
-            }
-            joined
+            pool.waits(spec, waited, processors, false).is_some()
         };
         let (zero, longer) = (Duration::ZERO, PATIENCE);
         assert!(!joins(&mut pool, &spec, zero, &busy), "there is none to wait for");
@@ -548,11 +562,14 @@ mod tests {
         assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
         assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
         assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
-        assert!(pool.join(&spec, longer, &free, true).is_some(), "another finds no room");
-        pool.leave(&spec);
+        assert!(pool.waits(&spec, longer, &free, true).is_some(), "another finds no room");
         // What takes next to nothing is waited for in any case, for as long as it takes.
         pool.uses.took(&version_key(&spec), SHORT);
         assert!(joins(&mut pool, &spec, zero, &free));
+        // And longer where others start for it, until they are there.
+        assert!(joins(&mut pool, &spec, SHORT, &free));
+        assert!(!joins(&mut pool, &spec, longer, &free));
+        pool.started(1);
         assert!(!joins(&mut pool, &spec, SHORT, &free));
         pool.uses.took(&version_key(&spec), SHORT * 100);
         assert!(!joins(&mut pool, &spec, zero, &free));

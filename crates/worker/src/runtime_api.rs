@@ -73,10 +73,7 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
     };
     let action: Vec<&str> = path.split('/').collect();
     let answer = match (&head.method, &action[..]) {
-        (&Method::GET, ["invocation", "next"]) => match exchange.next().await {
-            Ok(handed) => next(handed),
-            Err(refusal) => refuse(refusal, exchange.limits.response),
-        },
+        (&Method::GET, ["invocation", "next"]) => next(exchange).await,
         (&Method::POST, ["invocation", id, "response"]) if streaming::is_announced(&head.headers) => {
             match streaming::take(exchange, id, &head.headers, body).await {
                 Some(taken) => acknowledge(exchange, taken),
@@ -91,6 +88,18 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
             Read::TooLarge => acknowledge(exchange, exchange.respond(id, Bytes::new(), true)),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
         },
+        // Not of Lambda: our own bootstraps answer and ask for more in one request, which saves each invocation a packet and
+        // the process a wake-up. Whether the answer was taken only the invoker hears.
+        (&Method::POST, ["invocation", id, "response", "next"]) => {
+            match read(body, exchange.limits.response).await {
+                Read::Whole(bytes, _) => drop(exchange.respond(id, bytes, false)),
+                Read::TooLarge => drop(exchange.respond(id, Bytes::new(), true)),
+                Read::Broken => {
+                    return Ok(message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."));
+                }
+            }
+            next(exchange).await
+        }
         (&Method::POST, ["invocation", id, "error"]) => match read(body, ERROR_LIMIT).await {
             Read::Whole(bytes, _) => {
                 acknowledge(exchange, exchange.fail(id, or_default(bytes, &head.headers)))
@@ -111,15 +120,23 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
     Ok(answer)
 }
 
-fn next(handed: Handed) -> Answer {
+async fn next(exchange: &Exchange) -> Answer {
+    match exchange.next().await {
+        Ok(handed) => hand(&handed),
+        Err(refusal) => refuse(refusal, exchange.limits.response),
+    }
+}
+
+fn hand(handed: &Handed) -> Answer {
     let Handed { invocation, deadline_millis } = handed;
     let mut answer = Response::new(Full::new(invocation.payload.clone()));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut set = |name: &'static str, value: &str| {
         // A value with control characters would be no header; JSON has them only between its tokens.
-        let value: String = value.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+        let plain = || value.chars().map(|it| if it.is_control() { ' ' } else { it }).collect::<String>();
+        let made = HeaderValue::from_bytes(value.as_bytes());
+        if let Ok(value) = made.or_else(|_| HeaderValue::from_bytes(plain().as_bytes())) {
             headers.insert(name, value);
         }
     };

@@ -3,7 +3,7 @@
 //! Which environments there are is in `pool`, behind one lock that is never held across a wait. Keeps true: a busy
 //! environment belongs to exactly one task, which releases it.
 
-use crate::checkout::{Checkout, Place};
+use crate::checkout::Checkout;
 use crate::environment::{Environment, Init, Setting};
 use crate::function::{
     FunctionError, FunctionSpec, Invocation, InvokeError, LogSink, Outcome, TemporaryCredentials,
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long an invocation waits for an environment that has answered but not yet asked for more.
@@ -291,18 +291,18 @@ impl Inner {
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
         let invocation = Arc::new(invocation);
-        let mut place: Option<(Place, Instant)> = None;
+        let mut place = None;
         loop {
-            let waited = place.as_ref().map(|(_, since)| since.elapsed());
-            let (id, environment) = match self.checkout(&spec, waited)? {
+            let (id, environment) = match self.checkout(&spec, &mut place)? {
                 Checkout::Warm(id, environment) => (id, environment),
                 Checkout::Cold(id, stream) => {
                     drop(place);
                     return self.cold(id, &stream, &spec, &invocation).await;
                 }
-                Checkout::Later(joined, look_again) => {
-                    let (place, _) = place.get_or_insert_with(|| (joined, Instant::now()));
-                    let _ = tokio::time::timeout(look_again, place.turn.notified()).await;
+                Checkout::Later(at_most) => {
+                    if let Some(place) = &mut place {
+                        place.wait(at_most).await;
+                    }
                     continue;
                 }
             };

@@ -35,13 +35,13 @@ pub const ROWS: Keyspace = "metering.rows";
 pub const ROWS_KEPT: u64 = 100_000;
 
 /// How long rows gather before they are written together.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(250);
 /// How long mere counts of calls gather.
 const GATHER_CALLS: Duration = Duration::from_secs(1);
 /// How many rows wait at most while the disk refuses them.
 const WAITING: usize = 100_000;
 /// How many rows go into one transaction.
-const GROUP: usize = 500;
+const GROUP: usize = 2500;
 
 /// In milliseconds.
 const MINUTE: i64 = 60_000;
@@ -198,7 +198,23 @@ impl Metering {
     /// When the store fails; what waits then goes on waiting.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let mut tidied = self.writing.lock().await;
-        self.flush_calls().await?;
+        // Together, so that they share a commit.
+        let (calls, rows) = tokio::join!(self.flush_calls(), self.flush_rows());
+        calls.and(rows)?;
+        let now = self.clock.now();
+        if *tidied != hour(now) {
+            self.store
+                .write(move |transaction| {
+                    series::tidy(transaction, now)?;
+                    sums::tidy(transaction, now)
+                })
+                .await?;
+            *tidied = hour(now);
+        }
+        Ok(())
+    }
+
+    async fn flush_rows(&self) -> Result<(), StoreError> {
         loop {
             let mut group: Vec<Pending> = {
                 let mut pending = lock(&self.pending);
@@ -206,7 +222,7 @@ impl Metering {
                 pending.drain(..count).collect()
             };
             if group.is_empty() {
-                break;
+                return Ok(());
             }
             group.sort_by_key(|one| one.row.number);
             let group = Arc::new(group);
@@ -224,17 +240,6 @@ impl Metering {
             }
             self.slots.give_back(group.iter().filter_map(|one| one.slot));
         }
-        let now = self.clock.now();
-        if *tidied != hour(now) {
-            self.store
-                .write(move |transaction| {
-                    series::tidy(transaction, now)?;
-                    sums::tidy(transaction, now)
-                })
-                .await?;
-            *tidied = hour(now);
-        }
-        Ok(())
     }
 
     async fn flush_calls(&self) -> Result<(), StoreError> {

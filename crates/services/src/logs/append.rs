@@ -2,12 +2,14 @@
 //! theirs in the same transaction.
 
 use super::forward::Subscribers;
-use super::rows::{EVENTS, Event, GROUPS, Group, GroupName, STREAMS, Stream, place};
+use super::rows::{EVENTS, Events, GROUPS, Group, GroupName, Messages, STREAMS, Stream, place};
 use aloft_base::{AccountId, Region, Timestamp};
 use aloft_store::{StoreError, Transaction};
 
 /// What an event counts for beyond its text.
 const OVERHEAD: u64 = 26;
+/// A row with so many bytes of text takes no more events.
+const ROW_BYTES: usize = 8 * 1024;
 
 /// An event to be.
 pub(crate) struct Line {
@@ -41,15 +43,35 @@ pub(super) fn add(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let subscribers = Subscribers::of(transaction, group, name)?;
-    for Line { at, message } in lines {
-        stream.count += 1;
-        stream.bytes += message.len() as u64 + OVERHEAD;
+    let mut lines = lines.into_iter().peekable();
+    while let Some(Line { at, message }) = lines.next() {
+        let first = stream.count + 1;
+        let mut bytes = message.len();
+        let mut messages = vec![message];
+        // A row for each would cost a busy function more than its work.
+        while bytes < ROW_BYTES
+            && let Some(line) = lines.next_if(|next| next.at == at)
+        {
+            bytes += line.message.len();
+            messages.push(line.message);
+        }
+        for (message, number) in messages.iter().zip(first..) {
+            stream.count = number;
+            stream.bytes += message.len() as u64 + OVERHEAD;
+            subscribers.take(transaction, (at, number), message, now)?;
+        }
         stream.first_event = Some(stream.first_event.map_or(at, |first| first.min(at)));
         stream.last_event = Some(stream.last_event.map_or(at, |last| last.max(at)));
-        let place = place(at.millis().max(0) as u64, stream.count);
-        subscribers.take(transaction, (at, stream.count), &message, now)?;
-        let event = Event { ingested: now, message };
-        transaction.put_json(EVENTS, group.stream_key(name).raw(&place), &event)?;
+        let messages = match messages.len() {
+            1 => Messages::One(messages.remove(0)),
+            _ => Messages::Many(messages),
+        };
+        let place = place(at.millis().max(0) as u64, first);
+        transaction.put_json(
+            EVENTS,
+            group.stream_key(name).raw(&place),
+            &Events { ingested: now, messages },
+        )?;
     }
     stream.last_ingestion = Some(now);
     transaction.put_json(STREAMS, group.stream_key(name), &stream)

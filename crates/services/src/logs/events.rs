@@ -2,7 +2,7 @@
 
 use super::Logs;
 use super::append::{self, Line};
-use super::rows::{EVENTS, Event, GroupName, PLACE, STREAMS, Stream, invalid, no_stream, place, read_place};
+use super::rows::{EVENTS, Events, GroupName, PLACE, STREAMS, Stream, invalid, no_stream, place, read_place};
 use crate::storage::Outcome;
 use aloft_base::Timestamp;
 use aloft_engine::Context;
@@ -161,7 +161,8 @@ fn just_after(at: [u8; PLACE]) -> [u8; PLACE] {
 /// An event and where it lies.
 pub(super) struct Found {
     pub place: [u8; PLACE],
-    pub event: Event,
+    pub ingested: Timestamp,
+    pub message: String,
 }
 
 impl Found {
@@ -172,8 +173,8 @@ impl Found {
     fn tell(&self) -> Value {
         json!({
             "timestamp": self.time(),
-            "message": self.event.message,
-            "ingestionTime": self.event.ingested.millis(),
+            "message": self.message,
+            "ingestionTime": self.ingested.millis(),
         })
     }
 }
@@ -187,22 +188,43 @@ pub(super) fn read(
     limit: usize,
     last: bool,
 ) -> Outcome<Vec<Found>> {
-    let prefix = group.stream_key(stream);
-    let (from, to) = (prefix.clone().raw(&from), prefix.raw(&to));
-    let (from, to) = (Bound::Included(from.as_ref()), Bound::Excluded(to.as_ref()));
+    let key = |place: [u8; PLACE]| group.stream_key(stream).raw(&place);
+    // The row that `from` lies in may begin before it.
+    let begin = (key(place(read_place(&from).0, 0)), key(from));
+    let begin = (Bound::Included(begin.0.as_ref()), Bound::Included(begin.1.as_ref()));
+    let begin = snapshot.range(EVENTS, begin.0, begin.1, 1, true)?.pop();
+    let begin = begin.map_or(from, |(key, _)| place_of(&key));
+    let (begin, end) = (key(begin), key(to));
+    let (begin, end) = (Bound::Included(begin.as_ref()), Bound::Excluded(end.as_ref()));
     let mut bytes = 0;
-    let mut found = Vec::new();
-    for (key, row) in snapshot.range(EVENTS, from, to, limit, last)? {
-        let event: Event = crate::storage::decode(EVENTS, &row)?;
-        bytes += event.message.len();
-        if bytes > MOST_BYTES && !found.is_empty() {
-            break;
-        }
+    let mut found: Vec<Found> = Vec::new();
+    // All rows but one of those have something.
+    'rows: for (key, row) in snapshot.range(EVENTS, begin, end, limit.saturating_add(1), last)? {
         let (time, number) = read_place(&key);
-        found.push(Found { place: place(time, number), event });
+        let Events { ingested, messages } = crate::storage::decode(EVENTS, &row)?;
+        let messages = messages.into_vec().into_iter().zip(number..);
+        let events =
+            messages.map(|(message, number)| Found { place: place(time, number), ingested, message });
+        let mut events: Vec<Found> = events.filter(|it| (from..to).contains(&it.place)).collect();
+        if last {
+            events.reverse();
+        }
+        for event in events {
+            bytes += event.message.len();
+            if found.len() == limit || bytes > MOST_BYTES && !found.is_empty() {
+                break 'rows;
+            }
+            found.push(event);
+        }
     }
     if last {
         found.reverse();
     }
     Ok(found)
+}
+
+/// The place at the end of an event's key.
+fn place_of(key: &[u8]) -> [u8; PLACE] {
+    let (time, number) = read_place(key);
+    place(time, number)
 }

@@ -121,8 +121,8 @@ pub(super) async fn filter(_: &Logs, context: &Context, input: Filter) -> Outcom
         cursor.fill(&snapshot, &group, to)?;
         order.extend(cursor.ready.front().map(|found| Reverse((found.time(), index))));
         looked_at += 1;
-        if pattern.matches(&found.event.message) {
-            bytes += found.event.message.len();
+        if pattern.matches(&found.message) {
+            bytes += found.message.len();
             told.push(tell(&cursor.name, &found));
         }
         if told.len() == limit || bytes >= MOST_BYTES || looked_at == LOOKED_AT {
@@ -156,8 +156,8 @@ fn tell(stream: &str, found: &Found) -> Value {
     json!({
         "logStreamName": stream,
         "timestamp": time,
-        "message": found.event.message,
-        "ingestionTime": found.event.ingested.millis(),
+        "message": found.message,
+        "ingestionTime": found.ingested.millis(),
         "eventId": event_id(stream, time, number),
     })
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub(super) const GROUPS: Keyspace = "logs.groups";
 /// Streams by account, region, group and name.
 pub(super) const STREAMS: Keyspace = "logs.streams";
-/// Events by account, region, group, stream, time, and a number that tells those of one millisecond apart.
+/// Events by account, region, group, stream, time, and a number that tells those of one millisecond apart. Each row may have
+/// several.
 pub(super) const EVENTS: Keyspace = "logs.events";
 
 /// The length of an event's place within its stream: time and number.
@@ -41,13 +42,31 @@ pub(super) struct Stream {
     pub count: u64,
 }
 
-/// A log event; its time is in its key.
+/// Log events of one millisecond that came together. The time and the number of the first are in the key; the others' numbers
+/// follow it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Event {
+pub(super) struct Events {
     #[serde(rename = "i")]
     pub ingested: Timestamp,
     #[serde(rename = "m")]
-    pub message: String,
+    pub messages: Messages,
+}
+
+/// The texts of events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Messages {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Messages {
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(message) => vec![message],
+            Self::Many(messages) => messages,
+        }
+    }
 }
 
 /// Which group.

@@ -347,3 +347,48 @@ async fn stacks_make_change_and_delete_subscribers() {
     }
     cloud.stop().await;
 }
+
+/// Events of one millisecond share rows; pages of any size begin and end within them.
+#[tokio::test]
+async fn pages_of_events_that_share_rows() {
+    let cloud = prepared(&["s"]).await;
+    let long = "x".repeat(5000);
+    let names: Vec<String> = (0..12).map(|number| format!("{number}")).collect();
+    let text = |number: usize| if number % 5 == 1 { long.as_str() } else { names[number].as_str() };
+    let events = |numbers: std::ops::Range<usize>, millis: i64| -> Vec<(i64, &str)> {
+        numbers.map(|number| (millis, text(number))).collect()
+    };
+    put(&cloud, "s", &events(0..7, 5)).await;
+    put(&cloud, "s", &[events(7..10, 5), events(10..12, 6)].concat()).await;
+    let all: Vec<&str> = (0..12).map(text).collect();
+    for (operation, token) in [
+        ("GetLogEvents", "nextForwardToken"),
+        ("GetLogEvents", "nextBackwardToken"),
+        ("FilterLogEvents", "nextToken"),
+    ] {
+        for limit in 1..=13 {
+            let mut input = json!({ "logGroupName": "g", "limit": limit });
+            if operation == "GetLogEvents" {
+                input["logStreamName"] = "s".into();
+                input["startFromHead"] = (token == "nextForwardToken").into();
+            }
+            let mut seen: Vec<String> = Vec::new();
+            loop {
+                let answer = check(&cloud, operation, input.clone(), json!({})).await;
+                let page = texts(&answer);
+                assert!(
+                    page.len() <= limit
+                        && (page.len() == limit || seen.len() + page.len() == 12 || page.is_empty())
+                );
+                let place = if token == "nextBackwardToken" { 0 } else { seen.len() };
+                seen.splice(place..place, page.iter().map(|it| (*it).to_owned()));
+                if page.is_empty() || answer[token].is_null() {
+                    break;
+                }
+                input["nextToken"] = answer[token].clone();
+            }
+            assert!(seen == all, "{operation} {token} {limit}");
+        }
+    }
+    cloud.stop().await;
+}

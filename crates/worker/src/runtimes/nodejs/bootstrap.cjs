@@ -25,6 +25,7 @@ let current = null;
 // --- The Runtime API -------------------------------------------------------------------------------------------
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const JSON_BODY = { 'Content-Type': 'application/json' };
 
 class RuntimeApi {
   constructor(address) {
@@ -399,12 +400,18 @@ function makeContext(headers, deadline) {
   };
 }
 
-/** Answers, and asks for the next event in the same breath. */
-function finish(invocation, send) {
-  if (invocation.finished) return;
+/** Whether this is the end of it, and not a second one. */
+function ends(invocation) {
+  if (invocation.finished) return false;
   invocation.finished = true;
   invocation.settle = undefined;
   api.socket.ref();
+  return true;
+}
+
+/** Answers, and asks for the next event in the same breath. */
+function finish(invocation, send) {
+  if (!ends(invocation)) return;
   api.socket.cork();
   send();
   next();
@@ -418,7 +425,7 @@ function succeed(invocation, value) {
   } catch (error) {
     return fail(invocation, new RuntimeError('MarshalError', `Unable to stringify response body: ${error.message}`, error));
   }
-  finish(invocation, () => api.send('POST', `invocation/${invocation.id}/response`, body, { 'Content-Type': 'application/json' }));
+  if (ends(invocation)) api.send('POST', `invocation/${invocation.id}/response/next`, body, JSON_BODY).then(invoke);
 }
 
 function fail(invocation, error) {

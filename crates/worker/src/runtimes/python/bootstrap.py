@@ -312,12 +312,15 @@ def main():
                 event = json.loads(body)
             except ValueError as error:
                 raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from error
-            answer = api.request(b"POST", action + b"response", encode(handler(event, LambdaContext(headers))))
+            result = encode(handler(event, LambdaContext(headers)))
+            # The answer and the question for the next event in one.
+            answer, is_both = api.request(b"POST", action + b"response/next", result), True
         except Exception as error:
             details = describe(error, request_id)
             log_error(error, details, plain)
-            answer = api.request(b"POST", action + b"error", json.dumps(details).encode(), details["errorType"])
+            failed = api.request(b"POST", action + b"error", json.dumps(details).encode(), details["errorType"])
+            answer, is_both = failed + ask, False
         sys.stdout.flush()
-        # The answer, and in the same breath the question for the next event.
-        api.send(answer + ask)
-        api.receive()
+        api.send(answer)
+        if not is_both:
+            api.receive()
