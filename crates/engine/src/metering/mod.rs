@@ -215,15 +215,18 @@ impl Metering {
     }
 
     async fn flush_rows(&self) -> Result<(), StoreError> {
-        loop {
+        // What comes meanwhile gathers for the next time.
+        let mut left = lock(&self.pending).len();
+        while left > 0 {
             let mut group: Vec<Pending> = {
                 let mut pending = lock(&self.pending);
-                let count = pending.len().min(GROUP);
+                let count = pending.len().min(left).min(GROUP);
                 pending.drain(..count).collect()
             };
             if group.is_empty() {
-                return Ok(());
+                break;
             }
+            left -= group.len();
             group.sort_by_key(|one| one.row.number);
             let group = Arc::new(group);
             let rows = group.clone();
@@ -240,6 +243,7 @@ impl Metering {
             }
             self.slots.give_back(group.iter().filter_map(|one| one.slot));
         }
+        Ok(())
     }
 
     async fn flush_calls(&self) -> Result<(), StoreError> {
