@@ -7,7 +7,7 @@
 #![allow(clippy::cast_possible_truncation)] // Numbers of descriptors and flags, as the kernel wants them.
 
 use super::init::STATUS_DESCRIPTOR;
-use super::network::{self, Wiring};
+use super::network::{self, Way};
 use super::plan::{ROOT, Step};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -61,8 +61,10 @@ pub(super) struct Orders {
     /// Where the first process writes how the program ended.
     pub(super) status: OwnedFd,
     pub(super) init: Arc<OwnedFd>,
-    /// For a network of its own.
-    pub(super) wiring: Option<Wiring>,
+    /// The signals that this process ignores, which its children would too. (What it handles, another program does not.)
+    pub(super) ignored: Arc<Vec<c_int>>,
+    /// To a network of its own.
+    pub(super) way: Option<Way>,
 }
 
 /// What went wrong, and at what.
@@ -117,6 +119,19 @@ pub(super) fn block_signals() {
     }
 }
 
+/// The signals that this process ignores.
+pub(super) fn ignored_signals() -> Vec<c_int> {
+    let is_ignored = |signal: &c_int| {
+        // SAFETY: the structure is written by the call, or stays as it is, which is the default action.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, ptr::null(), &raw mut action);
+            action.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=64).filter(is_ignored).collect()
+}
+
 /// Starts a jail and gives a descriptor of its first process. To be called in a thread that blocks all signals.
 pub(super) fn start(orders: &Orders) -> Result<(OwnedFd, u32), Failure> {
     let pointers = |strings: &[CString]| -> Vec<*const c_char> {
@@ -143,7 +158,7 @@ pub(super) fn start(orders: &Orders) -> Result<(OwnedFd, u32), Failure> {
     if !orders.powers.privileged {
         flags |= libc::CLONE_NEWUSER;
     }
-    if orders.wiring.is_some() {
+    if matches!(orders.way, Some(Way::Make(_))) {
         flags |= libc::CLONE_NEWNET;
     }
     let mut descriptor: c_int = -1;
@@ -328,8 +343,8 @@ fn put_together(shared: &Shared<'_>) -> rustix::io::Result<()> {
     // SAFETY: default actions need no handler; the table of handlers is this process's own.
     unsafe {
         let default: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=64 {
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+        for signal in orders.ignored.iter() {
+            libc::sigaction(*signal, &raw const default, ptr::null_mut());
         }
     }
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -340,7 +355,7 @@ fn put_together(shared: &Shared<'_>) -> rustix::io::Result<()> {
         map(orders, &own)?;
     }
     at(WIRING);
-    orders.wiring.as_ref().map_or(Ok(()), network::set_up)?;
+    orders.way.as_ref().map_or(Ok(()), network::enter)?;
     at(ROOTING);
     rustix::mount::mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)?;
     let root = ROOT_PATH;
@@ -440,7 +455,10 @@ fn drop_privileges(orders: &Orders, own: &OwnedFd) -> rustix::io::Result<()> {
     use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
     use rustix::thread::{clear_ambient_capability_set, set_capabilities};
     if orders.powers.privileged {
-        drop_bounds();
+        // A user namespace begins with all of them again.
+        if !orders.powers.users {
+            drop_bounds();
+        }
         let (user, group) = (rustix::fs::Uid::from_raw(orders.user), rustix::fs::Gid::from_raw(orders.group));
         rustix::thread::set_thread_groups(&[])?;
         rustix::thread::set_thread_res_gid(group, group, group)?;

@@ -15,7 +15,7 @@ mod tests;
 use crate::groups::Group;
 use crate::launch::{Launch, Output};
 use child::{Furnishing, Orders, Powers};
-use network::{Messages, Wiring};
+use network::{Messages, Network, Way, Wiring};
 use plan::{Plan, Step};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, WaitIdStatus, getrlimit, waitid};
@@ -27,7 +27,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -51,12 +51,13 @@ pub(crate) struct Isolated {
     devices: Arc<Vec<(CString, CString)>>,
     filters: Option<Arc<Vec<BpfProgram>>>,
     init: Arc<OwnedFd>,
-    messages: Option<Arc<Messages>>,
+    ignored: Arc<Vec<i32>>,
     count: AtomicU32,
     starter: Sender<Request>,
 }
 
-type Answer = io::Result<(OwnedFd, u32)>;
+/// The first process, its number, and what the doors come through.
+type Answer = io::Result<(OwnedFd, u32, Option<OwnedFd>)>;
 
 enum Request {
     Start(Box<Orders>, SyncSender<Answer>),
@@ -119,7 +120,10 @@ impl Isolated {
         let device = |path: &&str| Ok((plan::text(path)?, plan::inside(Path::new(path))?));
         let devices = plan::DEVICES.iter().filter(|it| Path::new(it).exists()).map(device);
         let (starter, requests) = channel();
-        std::thread::Builder::new().name("aloft-sandbox".to_owned()).spawn(move || serve(&requests))?;
+        let messages = powers.network.then(|| Arc::new(Messages::new(loopback)));
+        let starting = Starter { powers, messages, spare: None };
+        let thread = std::thread::Builder::new().name("aloft-sandbox".to_owned());
+        thread.spawn(move || starting.serve(&requests))?;
         Ok(Self {
             powers,
             shared_steps: Arc::new(plan.steps.clone()),
@@ -127,7 +131,7 @@ impl Isolated {
             devices: Arc::new(devices.collect::<io::Result<_>>()?),
             filters: filter::programs().map(Arc::new),
             init: Arc::new(high(init::program()?)?),
-            messages: powers.network.then(|| Arc::new(Messages::new(loopback))),
+            ignored: Arc::new(child::ignored_signals()),
             count: AtomicU32::new(0),
             starter,
         })
@@ -172,18 +176,6 @@ impl Isolated {
         let program = plan::text(launch.program.as_os_str().as_bytes())?;
         let arguments = launch.arguments.iter().map(|it| plan::text(it.as_bytes()));
         let memberships = group.map(Group::memberships).transpose()?.unwrap_or_default();
-        let (handover, wiring) = match self.messages.clone() {
-            Some(messages) => {
-                let (own, theirs) = rustix::net::socketpair(
-                    rustix::net::AddressFamily::UNIX,
-                    rustix::net::SocketType::STREAM,
-                    rustix::net::SocketFlags::CLOEXEC,
-                    None,
-                )?;
-                (Some(own), Some(Wiring { messages, handover: high(theirs)? }))
-            }
-            None => (None, None),
-        };
         let orders = Orders {
             powers: self.powers,
             user,
@@ -204,11 +196,12 @@ impl Isolated {
             standard,
             status: high(status_writer.into())?,
             init: self.init.clone(),
-            wiring,
+            ignored: self.ignored.clone(),
+            way: None,
         };
         let (answer, answered) = sync_channel(1);
         self.starter.send(Request::Start(Box::new(orders), answer)).map_err(|_| gone())?;
-        let (descriptor, pid) = answered.recv().map_err(|_| gone())??;
+        let (descriptor, pid, handover) = answered.recv().map_err(|_| gone())??;
         let first = First { descriptor, status, pid };
         let doors = handover.map(|it| network::take(&it)).transpose();
         // Nobody else would end it.
@@ -273,21 +266,70 @@ impl Isolated {
     }
 }
 
-/// Starts what is asked for, until nobody can ask any more.
-fn serve(requests: &Receiver<Request>) {
-    child::block_signals();
-    /// All that share this process's memory change whether it can be traced: one at a time, in whichever sandbox.
-    static TURN: Mutex<()> = Mutex::new(());
-    for request in requests {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        match request {
-            Request::Start(orders, answer) => {
-                let _ = answer.send(child::start(&orders).map_err(io::Error::other));
-            }
-            Request::Furnish(furnishing, answer) => {
-                let _ = answer.send(child::furnish(&furnishing));
+/// What the thread that starts jails has.
+struct Starter {
+    powers: Powers,
+    messages: Option<Arc<Messages>>,
+    /// For the next jail: a network takes as long as all else that a jail needs.
+    spare: Option<Network>,
+}
+
+impl Starter {
+    /// Starts what is asked for, until nobody can ask any more.
+    fn serve(mut self, requests: &Receiver<Request>) {
+        child::block_signals();
+        let own_network = network::of_this_thread().ok();
+        /// All that share this process's memory change whether it can be traced: one at a time, in whichever sandbox.
+        static TURN: Mutex<()> = Mutex::new(());
+        loop {
+            let request = match requests.try_recv() {
+                Err(TryRecvError::Empty) => {
+                    if self.spare.is_none() {
+                        self.spare = self.network(own_network.as_ref()).and_then(Result::ok);
+                    }
+                    requests.recv().ok()
+                }
+                request => request.ok(),
+            };
+            let Some(request) = request else { return };
+            match request {
+                Request::Start(mut orders, answer) => {
+                    let started = self.prepare(&mut orders, own_network.as_ref()).and_then(|handover| {
+                        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+                        let (descriptor, pid) = child::start(&orders).map_err(io::Error::other)?;
+                        Ok((descriptor, pid, handover))
+                    });
+                    let _ = answer.send(started);
+                }
+                Request::Furnish(furnishing, answer) => {
+                    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _ = answer.send(child::furnish(&furnishing));
+                }
             }
         }
+    }
+
+    /// A network that a jail can enter, where this process may make one.
+    fn network(&self, own: Option<&OwnedFd>) -> Option<io::Result<Network>> {
+        let messages = self.messages.as_ref().filter(|_| self.powers.privileged)?;
+        Some(Network::make(messages, own?))
+    }
+
+    /// Says how the jail comes by its network, and gives what its doors come through.
+    fn prepare(&mut self, orders: &mut Orders, own: Option<&OwnedFd>) -> io::Result<Option<OwnedFd>> {
+        let Some(messages) = &self.messages else { return Ok(None) };
+        let (way, handover) = match self.spare.take().map(Ok).or_else(|| self.network(own)) {
+            Some(network) => {
+                let Network { descriptor, handover } = network?;
+                (Way::Enter(descriptor), handover)
+            }
+            None => {
+                let (wiring, handover) = Wiring::new(messages)?;
+                (Way::Make(wiring), handover)
+            }
+        };
+        orders.way = Some(way);
+        Ok(Some(handover))
     }
 }
 

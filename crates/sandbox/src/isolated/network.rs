@@ -47,12 +47,66 @@ pub(super) struct Messages {
     redirections: Vec<u8>,
 }
 
+/// How a jail comes by its network.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// It makes it.
+    Make(Wiring),
+    /// It enters one that is ready.
+    Enter(OwnedFd),
+}
+
 /// For one jail.
 #[derive(Debug)]
 pub(super) struct Wiring {
     pub(super) messages: Arc<Messages>,
     /// Through which the doors are handed over.
     pub(super) handover: OwnedFd,
+}
+
+impl Wiring {
+    /// With the side from which [`take`] has the doors.
+    pub(super) fn new(messages: &Arc<Messages>) -> io::Result<(Self, OwnedFd)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (own, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        Ok((Self { messages: messages.clone(), handover: super::high(theirs)? }, own))
+    }
+}
+
+/// A network without a jail.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) descriptor: OwnedFd,
+    /// From which [`take`] has its doors.
+    pub(super) handover: OwnedFd,
+}
+
+impl Network {
+    /// Makes one in this thread, which is in `own` before and after. For a process that may do that.
+    pub(super) fn make(messages: &Arc<Messages>, own: &OwnedFd) -> io::Result<Self> {
+        use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+        let (wiring, handover) = Wiring::new(messages)?;
+        // SAFETY: the descriptor table stays shared; only what this thread makes of sockets is elsewhere.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET)? };
+        let made = set_up(&wiring).and_then(|()| of_this_thread());
+        move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(Self { descriptor: made?, handover })
+    }
+}
+
+/// The network that this thread is in.
+pub(super) fn of_this_thread() -> rustix::io::Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(c"/proc/thread-self/ns/net", flags, rustix::fs::Mode::empty())
+}
+
+/// Puts the calling process into its network. Takes no memory.
+pub(super) fn enter(way: &Way) -> rustix::io::Result<()> {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    match way {
+        Way::Make(wiring) => set_up(wiring),
+        Way::Enter(network) => move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)),
+    }
 }
 
 impl Messages {
@@ -62,8 +116,8 @@ impl Messages {
     }
 }
 
-/// Makes the network of the calling process. Takes no memory: it runs where that must not be.
-pub(super) fn set_up(wiring: &Wiring) -> rustix::io::Result<()> {
+/// Makes the network that the calling process is in. Takes no memory: it runs where that must not be.
+fn set_up(wiring: &Wiring) -> rustix::io::Result<()> {
     tell(None, &wiring.messages.addresses)?;
     tell(Some(netlink::NETFILTER), &wiring.messages.redirections)?;
     let flags = SocketFlags::CLOEXEC;
