@@ -4,7 +4,8 @@
 //! answered sooner by the few environments that there are than by fifty that all start at once. So an invocation that finds
 //! none idle waits in turn while the machine is at its limit, for at most [`PATIENCE`], and then gets its own; where it could
 //! not begin, because enough start already or no more find room, it waits on, until [`MOST_PATIENCE`].
-//! Elsewhere it waits for a function that takes milliseconds, as long as that takes, and for no other.
+//! Elsewhere it waits for a function that takes milliseconds, as long as that takes, or while others of it start, and for no
+//! other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
