@@ -5,7 +5,7 @@
 
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
-use crate::pool::{Pool, Purpose};
+use crate::pool::{Pool, Purpose, version_key};
 use crate::workers::Inner;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) enum Checkout {
 /// A place in line, until it is dropped. (Not while the pool is locked.)
 pub(crate) struct Place {
     inner: Arc<Inner>,
-    spec: Arc<FunctionSpec>,
+    key: String,
     since: Instant,
     turn: Arc<Notify>,
     called: Pin<Box<OwnedNotified>>,
@@ -34,10 +34,10 @@ pub(crate) struct Place {
 
 impl Place {
     /// The last place.
-    fn new(inner: &Arc<Inner>, spec: &Arc<FunctionSpec>, pool: &mut Pool) -> Self {
-        let turn = pool.join(spec);
+    fn new(inner: &Arc<Inner>, key: &str, pool: &mut Pool) -> Self {
+        let turn = pool.join(key);
         let called = last(&turn);
-        Self { inner: inner.clone(), spec: spec.clone(), since: Instant::now(), turn, called }
+        Self { inner: inner.clone(), key: key.to_owned(), since: Instant::now(), turn, called }
     }
 
     /// Waits until it is called, but no longer than that. Who only wants to look stays where it stands.
@@ -56,7 +56,7 @@ fn last(turn: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.inner.lock().leave(&self.spec);
+        self.inner.lock().leave(&self.key);
     }
 }
 
@@ -81,22 +81,22 @@ impl Inner {
     ) -> Result<Checkout, InvokeError> {
         let now = self.setting.clock.now();
         let waited = place.as_ref().map_or(Duration::ZERO, |it| it.since.elapsed());
-        let in_turn = place.is_some();
+        let (in_turn, key) = (place.is_some(), version_key(spec));
         let mut pool = self.lock();
         if pool.is_closed() {
             return Err(InvokeError::Shutdown);
         }
         let mut later = |pool: &mut Pool, look_again| {
-            place.get_or_insert_with(|| Place::new(self, spec, pool));
+            place.get_or_insert_with(|| Place::new(self, &key, pool));
             Ok(Checkout::Later(look_again))
         };
-        if let Some((id, environment)) = pool.take(spec, in_turn, now, removed) {
+        if let Some((id, environment)) = pool.take(&key, spec, in_turn, now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
-        if let Some(look_again) = pool.waits(spec, waited, &self.processors, false) {
+        if let Some(look_again) = pool.waits(&key, spec, waited, &self.processors, false) {
             return later(&mut pool, look_again);
         }
-        if let Some((id, environment)) = pool.take(spec, true, now, removed) {
+        if let Some((id, environment)) = pool.take(&key, spec, true, now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
         if pool.is_empty() {
@@ -107,7 +107,7 @@ impl Inner {
         let stream = self.setting.log_stream(&spec.version);
         match pool.reserve(spec, Purpose::Invocation, stream.clone(), now, self.budget, removed) {
             Ok(id) => Ok(Checkout::Cold(id, stream)),
-            Err(refused) => match pool.waits(spec, waited, &self.processors, true) {
+            Err(refused) => match pool.waits(&key, spec, waited, &self.processors, true) {
                 Some(look_again) => later(&mut pool, look_again),
                 None => Err(refused),
             },

@@ -80,6 +80,8 @@ impl Lines {
 /// The machine's processors: whether more wants to run than there are.
 pub(crate) struct Processors {
     count: usize,
+    /// Where it says what runs.
+    load: &'static str,
     looked: Mutex<Option<Looked>>,
 }
 
@@ -97,14 +99,15 @@ struct Looked {
 impl Processors {
     pub(crate) fn new() -> Self {
         let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { count, looked: Mutex::default() }
+        Self { count, load: "/proc/loadavg", looked: Mutex::default() }
     }
 
     /// So many, that are busy for good or never.
     #[cfg(test)]
     pub(crate) fn fixed(count: usize, busy: bool) -> Self {
         let at = Instant::now() + Duration::from_secs(3600);
-        Self { count, looked: Mutex::new(Some(Looked { at, idle: None, worked: None, busy: Some(busy) })) }
+        let looked = Looked { at, idle: None, worked: None, busy: Some(busy) };
+        Self { count, load: "", looked: Mutex::new(Some(looked)) }
     }
 
     /// How many there are.
@@ -128,9 +131,13 @@ impl Processors {
             let busy = worked.map(|worked| worked || before.and_then(|it| it.worked).unwrap_or_default());
             *looked = Some(Looked { at: now, idle, worked, busy });
         }
-        let at_this_moment =
-            || read("/proc/loadavg").and_then(|text| running(&text)).is_some_and(|it| it > self.count);
-        looked.and_then(|it| it.busy).unwrap_or_else(at_this_moment)
+        looked.and_then(|it| it.busy).unwrap_or_else(|| self.are_crowded())
+    }
+
+    /// Whether more wants to run at this moment than there are. Where that cannot be told, it does not.
+    pub(crate) fn are_crowded(&self) -> bool {
+        let running = read(self.load).and_then(|text| running(&text));
+        running.is_some_and(|it| it > self.count)
     }
 }
 

@@ -136,7 +136,8 @@ fn function_key(account: &AccountId, region: &Region, name: &str) -> String {
     format!("{account}/{region}/{name}")
 }
 
-fn version_key(spec: &FunctionSpec) -> String {
+/// What environments are found by.
+pub(crate) fn version_key(spec: &FunctionSpec) -> String {
     format!("{}/{}/{}:{}", spec.account, spec.region, spec.name, spec.version)
 }
 
@@ -219,15 +220,15 @@ impl Pool {
     /// more than stand in line. Dead ones and those of other revisions that are met on the way go to `removed`.
     pub(crate) fn take(
         &mut self,
+        key: &str,
         spec: &FunctionSpec,
         in_turn: bool,
         now: Timestamp,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Option<(u64, Arc<Environment>)> {
-        let key = version_key(spec);
-        let reserved = if in_turn { 0 } else { self.lines.length(&key) };
+        let reserved = if in_turn { 0 } else { self.lines.length(key) };
         loop {
-            let idle = self.idle.get_mut(&key).filter(|idle| idle.len() > reserved)?;
+            let idle = self.idle.get_mut(key).filter(|idle| idle.len() > reserved)?;
             let id = idle.pop()?;
             let member = self.members.get_mut(&id)?;
             match member
@@ -237,7 +238,7 @@ impl Pool {
             {
                 Some(environment) => {
                     (member.state, member.serves, member.taken) = (EnvironmentState::Busy, true, now);
-                    self.uses.begins(&key, now);
+                    self.uses.begins(key, now);
                     environment.jailed.thaw();
                     return Some((id, environment));
                 }
@@ -252,12 +253,12 @@ impl Pool {
     /// first time.
     pub(crate) fn waits(
         &self,
+        key: &str,
         spec: &FunctionSpec,
         waited: Duration,
         processors: &Processors,
         full: bool,
     ) -> Option<Duration> {
-        let key = version_key(spec);
         let (mut starting, mut start_here, mut all_here) = (0, 0, 0);
         for member in self.members.values() {
             let starts = usize::from(member.state == EnvironmentState::Starting);
@@ -272,12 +273,15 @@ impl Pool {
         }
         let (enough_start, busy) = (starting >= processors.count(), processors.are_busy());
         let next_to_nothing =
-            self.uses.takes(&key).filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
+            self.uses.takes(key).filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
         let look_again = match next_to_nothing {
+            // It is not busy one moment and idle the next; and who is next in line is called.
+            _ if waited < PATIENCE && busy => PATIENCE / 4,
             Some(limit) if waited < limit => limit - waited,
             // What is free in no time is not worth more until it shows what those are good for that start.
             Some(_) if waited < PATIENCE && start_here > 0 && start_here >= all_here / 3 => LOOK_AGAIN,
-            _ if waited < PATIENCE && (enough_start || busy) => LOOK_AGAIN,
+            Some(_) if waited < PATIENCE && processors.are_crowded() => LOOK_AGAIN,
+            _ if waited < PATIENCE && enough_start => LOOK_AGAIN,
             _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
             // Whoever leaves tells; to look costs more than to wait when all is full.
             _ if waited < MOST_PATIENCE && full => PATIENCE,
@@ -288,16 +292,15 @@ impl Pool {
 
     /// Stands in line for an environment of this version, to be left with [`Pool::leave`]. What comes back tells of each
     /// turn.
-    pub(crate) fn join(&mut self, spec: &FunctionSpec) -> Arc<Notify> {
-        self.lines.join(&version_key(spec))
+    pub(crate) fn join(&mut self, key: &str) -> Arc<Notify> {
+        self.lines.join(key)
     }
 
     /// Leaves the line. Whoever is next shall look whether there is something for them.
-    pub(crate) fn leave(&mut self, spec: &FunctionSpec) {
-        let key = version_key(spec);
-        self.lines.leave(&key);
-        if self.idle.get(&key).is_some_and(|idle| !idle.is_empty()) {
-            self.lines.call(&key);
+    pub(crate) fn leave(&mut self, key: &str) {
+        self.lines.leave(key);
+        if self.idle.get(key).is_some_and(|idle| !idle.is_empty()) {
+            self.lines.call(key);
         }
     }
 
@@ -549,7 +552,7 @@ mod tests {
         let budget = Budget { environments: 10, memory_mb: 1000 };
         let mut pool = Pool::new(Bounds::FREE);
         let joins = |pool: &mut Pool, spec: &FunctionSpec, waited: Duration, processors: &Processors| {
-            pool.waits(spec, waited, processors, false).is_some()
+            pool.waits(&version_key(spec), spec, waited, processors, false).is_some()
         };
         let (zero, longer) = (Duration::ZERO, PATIENCE);
         assert!(!joins(&mut pool, &spec, zero, &busy), "there is none to wait for");
@@ -562,7 +565,10 @@ mod tests {
         assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
         assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
         assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
-        assert!(pool.waits(&spec, longer, &free, true).is_some(), "another finds no room");
+        assert!(
+            pool.waits(&version_key(&spec), &spec, longer, &free, true).is_some(),
+            "another finds no room"
+        );
         // What takes next to nothing is waited for in any case, for as long as it takes.
         pool.uses.took(&version_key(&spec), SHORT);
         assert!(joins(&mut pool, &spec, zero, &free));
