@@ -164,3 +164,27 @@ async fn old_sums_are_put_together_and_metrics_tell_them() {
     metering.flush().await.expect("tidied");
     assert_eq!(read("Invocations").0, 0);
 }
+
+/// What comes while rows are written waits for the next time: a flush under load ends.
+#[tokio::test]
+async fn a_flush_writes_what_waits_at_its_beginning() {
+    let store = Store::ephemeral().expect("a store");
+    let metering = Metering::open(&store, &Clock::fixed(Timestamp(1_795_406_706_789))).expect("a ledger");
+    let run = || metering.begin(invocation("f", 0)).end(ending(1, Verdict::Ok));
+    run();
+    let more = async {
+        for _ in 0..10 {
+            while !lock(&metering.pending).is_empty() {
+                tokio::task::yield_now().await;
+            }
+            run();
+        }
+        panic!("it takes up whatever comes");
+    };
+    tokio::select! {
+        flushed = metering.flush() => flushed.expect("written"),
+        () = more => {}
+    }
+    metering.flush().await.expect("written");
+    assert!(lock(&metering.pending).is_empty() && total(&store).invocations >= 2);
+}
