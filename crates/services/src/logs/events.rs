@@ -48,7 +48,7 @@ pub(super) async fn put(_: &Logs, context: &Context, input: Put) -> Outcome<Valu
     if input.log_events.iter().map(|event| event.message.len() + 26).sum::<usize>() > MOST_PUT {
         return Err(invalid(format!("Upload too large: the limit is {MOST_PUT} bytes")).into());
     }
-    let kept = group.find(context)?.oldest(now).millis().max(now.millis() - 14 * DAY);
+    let kept = group.find(context).await?.oldest(now).millis().max(now.millis() - 14 * DAY);
     let events = &input.log_events;
     let mut rejected = Map::new();
     let too_old = events.iter().take_while(|event| event.timestamp < kept).count();
@@ -123,8 +123,7 @@ impl Token {
 pub(super) async fn get(_: &Logs, context: &Context, input: Get) -> Outcome<Value> {
     let group =
         GroupName::either(context, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-    let oldest = group.find(context)?.oldest(context.now());
-    context.store().settle().await?;
+    let oldest = group.find(context).await?.oldest(context.now());
     let snapshot = context.store().read()?;
     snapshot.get(STREAMS, group.stream_key(&input.log_stream_name))?.ok_or_else(no_stream)?;
     let token = match &input.next_token {

@@ -87,7 +87,7 @@ pub(super) async fn filter(_: &Logs, context: &Context, input: Filter) -> Outcom
         }
         None => None,
     };
-    let oldest = group.find(context)?.oldest(context.now()).millis();
+    let oldest = group.find(context).await?.oldest(context.now()).millis();
     let start = input.start_time.unwrap_or(0).max(oldest).max(0) as u64;
     // Both ends are inclusive.
     let to = place(input.end_time.map_or(u64::MAX, |end| (end.max(0) as u64).saturating_add(1)), 0);
@@ -96,7 +96,6 @@ pub(super) async fn filter(_: &Logs, context: &Context, input: Filter) -> Outcom
         Some(names) => names.contains(name),
         None => name.starts_with(&prefix),
     };
-    context.store().settle().await?;
     let snapshot = context.store().read()?;
     let mut cursors: Vec<Cursor> = streams::of_group(context, &group)?
         .into_iter()

@@ -194,7 +194,7 @@ pub(super) async fn untag_name(_: &Logs, context: &Context, input: Tagging) -> O
 
 /// `ListTagsForResource`
 pub(super) async fn list_tags(_: &Logs, context: &Context, input: Tagging) -> Outcome<Value> {
-    let group = GroupName::of(context, &input.log_group_name).find(context);
+    let group = GroupName::of(context, &input.log_group_name).find(context).await;
     Ok(json!({ "tags": group.map_err(|_| Fault::Service(known(&input.log_group_name)))?.tags }))
 }
 

@@ -125,8 +125,9 @@ impl GroupName {
         Ok(transaction.get_json(GROUPS, self.key())?.ok_or_else(no_group)?)
     }
 
-    /// The group as it is now.
-    pub fn find(&self, context: &Context) -> Outcome<Group> {
+    /// The group as it is now, with what functions have written so far.
+    pub async fn find(&self, context: &Context) -> Outcome<Group> {
+        context.store().settle().await?;
         Ok(context.store().read()?.get_json(GROUPS, self.key())?.ok_or_else(no_group)?)
     }
 

@@ -62,13 +62,12 @@ pub(super) struct Describe {
 pub(super) async fn describe(_: &Logs, context: &Context, input: Describe) -> Outcome<Value> {
     let group =
         GroupName::either(context, input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-    group.find(context)?;
+    group.find(context).await?;
     let by_time = input.order_by.as_deref() == Some("LastEventTime");
     if by_time && input.log_stream_name_prefix.is_some() {
         return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix.").into());
     }
     let prefix = input.log_stream_name_prefix.unwrap_or_default();
-    context.store().settle().await?;
     let mut streams = of_group(context, &group)?;
     streams.retain(|(name, _)| name.starts_with(&prefix));
     if by_time {

@@ -50,7 +50,7 @@ pub(super) async fn put(_: &Logs, context: &Context, input: Put) -> Outcome<()> 
     }
     Pattern::parse(&input.filter_pattern).map_err(invalid)?;
     let group = GroupName::of(context, &input.log_group_name);
-    group.find(context)?;
+    group.find(context).await?;
     check(context, &group, &input).await?;
     let filter = Filter {
         name: input.filter_name,
@@ -129,7 +129,7 @@ pub(super) struct Describe {
 /// `DescribeSubscriptionFilters`
 pub(super) async fn describe(_: &Logs, context: &Context, input: Describe) -> Outcome<Value> {
     let group = GroupName::of(context, &input.log_group_name);
-    group.find(context)?;
+    group.find(context).await?;
     let prefix = input.filter_name_prefix.unwrap_or_default();
     let rows = context.store().read()?.scan_json::<Filter>(FILTERS, group.key(), usize::MAX)?;
     let told = rows
