@@ -162,7 +162,7 @@ fn file(root: &Path, path: &Path, wrong: &mut Vec<String>) -> Result<()> {
     for parts in MACHINE_PATHS {
         for (number, line) in text.lines().enumerate() {
             let found = line.find(&parts.concat());
-            // `.../home/...` and `http://host/root/...` are not paths of a machine.
+            // Behind a longer path, or the name of a host, it is no path of a machine.
             let begins =
                 |at: usize| !line[..at].ends_with(|it: char| it.is_alphanumeric() || ".-_}>*".contains(it));
             if found.is_some_and(begins) {

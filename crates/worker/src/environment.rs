@@ -7,6 +7,7 @@ use crate::exchange::{Exchange, Initialized};
 use crate::extensions::{About, Extensions, RUNTIME_END};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
 use crate::limits::EnvironmentLimits;
+use crate::lines::SHORT;
 use crate::logs::{Destination, Logs};
 use crate::outward::{self, Outward};
 use crate::places::Places;
@@ -34,9 +35,8 @@ use tokio::task::AbortHandle;
 /// The script that starts extensions, in each runtime's directory.
 pub(crate) const SUPERVISE: &str = "supervise.sh";
 
-/// How old a measurement of memory may be, for an invocation of that length at most.
+/// How old a measurement of memory may be, for an invocation that takes next to nothing.
 const MEASURE_EVERY: Duration = Duration::from_millis(100);
-const SHORT: Duration = Duration::from_millis(10);
 
 /// What all environments of this machine share.
 pub(crate) struct Setting {

@@ -257,7 +257,7 @@ async fn furnished_later() {
     let furniture =
         super::Furniture { code: at("code"), layers: vec![at("one"), at("two")], temporary_mb: 4 };
     bench.sandbox.furnish(&jailed, &furniture, &limits).expect("it is furnished");
-    let root = format!("/proc/{}/root/tmp/go", jailed.pid());
+    let root = ["/proc", &jailed.pid().to_string(), "root", "tmp", "go"].join("/");
     std::fs::write(root, "\n").expect("it reads");
     let mut text = String::new();
     output.read_to_string(&mut text).expect("text");

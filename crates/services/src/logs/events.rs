@@ -192,9 +192,9 @@ pub(super) fn read(
     let begin = (key(place(read_place(&from).0, 0)), key(from));
     let begin = (Bound::Included(begin.0.as_ref()), Bound::Included(begin.1.as_ref()));
     let begin = snapshot.range(EVENTS, begin.0, begin.1, 1, true)?.pop();
-    let begin = begin.map_or(from, |(key, _)| place_of(&key));
-    let (begin, end) = (key(begin), key(to));
-    let (begin, end) = (Bound::Included(begin.as_ref()), Bound::Excluded(end.as_ref()));
+    let begin = begin.map_or_else(|| key(from).into_bytes(), |(key, _)| key);
+    let end = key(to);
+    let (begin, end) = (Bound::Included(begin.as_slice()), Bound::Excluded(end.as_ref()));
     let mut bytes = 0;
     let mut found: Vec<Found> = Vec::new();
     // All rows but one of those have something.
@@ -220,10 +220,4 @@ pub(super) fn read(
         found.reverse();
     }
     Ok(found)
-}
-
-/// The place at the end of an event's key.
-fn place_of(key: &[u8]) -> [u8; PLACE] {
-    let (time, number) = read_place(key);
-    place(time, number)
 }

@@ -314,13 +314,14 @@ def main():
                 raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from error
             result = encode(handler(event, LambdaContext(headers)))
             # The answer and the question for the next event in one.
-            answer, is_both = api.request(b"POST", action + b"response/next", result), True
+            answer = api.request(b"POST", action + b"response/next", result)
         except Exception as error:
             details = describe(error, request_id)
             log_error(error, details, plain)
             failed = api.request(b"POST", action + b"error", json.dumps(details).encode(), details["errorType"])
-            answer, is_both = failed + ask, False
+            sys.stdout.flush()
+            api.send(failed)
+            api.receive()
+            answer = ask
         sys.stdout.flush()
         api.send(answer)
-        if not is_both:
-            api.receive()
