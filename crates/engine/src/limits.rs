@@ -32,6 +32,8 @@ pub struct FunctionLimits {
     pub open_files: u32,
     /// The most processes of an environment.
     pub processes: u32,
+    /// Whether a function gets no more of the processors than belongs to its memory size, even where nobody else wants them.
+    pub processor_quota: bool,
     /// How often a function may be invoked in one chain of requests before the chain is taken for a loop.
     pub recursion: u32,
 }
@@ -51,6 +53,7 @@ impl Default for FunctionLimits {
             layers: 5,
             open_files: 1024,
             processes: 1024,
+            processor_quota: false,
             recursion: 16,
         }
     }

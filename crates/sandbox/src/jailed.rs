@@ -10,7 +10,7 @@ use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::process::Child;
@@ -86,6 +86,8 @@ struct Shared {
     peak: AtomicU64,
     /// Whether it stands still.
     frozen: watch::Sender<bool>,
+    /// Whether it has a quota of the processor.
+    has_quota: AtomicBool,
     kill: Notify,
 }
 
@@ -121,6 +123,7 @@ impl Jailed {
             memory: AtomicU64::new(limits.memory.0),
             peak: AtomicU64::new(0),
             frozen: watch::Sender::new(false),
+            has_quota: AtomicBool::new(false),
             kill: Notify::new(),
         });
         let (sender, exit) = watch::channel(None);
@@ -179,6 +182,18 @@ impl Jailed {
         self.shared.memory.store(limits.memory.0, Ordering::Relaxed);
         let files = ByteSize::mebibytes(furniture.temporary_mb.into());
         self.shared.group.as_ref().map_or(Ok(()), |group| group.limit(limits, files))
+    }
+
+    /// From now on the whole tree gets no more of the processors than belongs to its memory, one for 1,769 MB, also where
+    /// nobody else wants them. False where this machine cannot do that.
+    ///
+    /// # Errors
+    /// When the system refuses, because this process itself may have less, for instance.
+    pub fn limit_processor(&self) -> io::Result<bool> {
+        let Some(group) = &self.shared.group else { return Ok(false) };
+        let limited = group.limit_processor(Some(self.shared.memory.load(Ordering::Relaxed)))?;
+        self.shared.has_quota.store(limited, Ordering::Relaxed);
+        Ok(limited)
     }
 
     /// Makes the whole tree stand still: it uses no processor until [`Jailed::thaw`]. It can be killed meanwhile.
@@ -248,6 +263,10 @@ impl Shared {
     /// Kills while the first process still ties the tree together.
     fn end_first(&self, process: &Process) {
         self.measure();
+        if let Some(group) = self.group.as_ref().filter(|_| self.has_quota.load(Ordering::Relaxed)) {
+            // To end takes the processor, too.
+            let _ = group.limit_processor(None);
+        }
         if let Process::Isolated(first) = process {
             return first.kill();
         }

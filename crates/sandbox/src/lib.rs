@@ -113,6 +113,11 @@ impl Sandbox {
         self.groups.missing()
     }
 
+    /// Whether [`Jailed::limit_processor`] can do something here.
+    pub fn can_limit_processor(&self) -> bool {
+        self.groups.have_quotas()
+    }
+
     /// Starts a process in a jail of its own.
     ///
     /// # Errors

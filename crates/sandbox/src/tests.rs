@@ -173,6 +173,39 @@ async fn processors_are_shared_by_memory() {
     assert!(of_small < 50 * count as u64, "{of_small}");
 }
 
+/// A quarter of the memory of one processor is a quarter of one, also where nobody else wants it, but only when asked for.
+#[tokio::test]
+async fn processors_can_be_limited_by_memory() {
+    let sandbox = Sandbox::open(Isolation::None, &[]);
+    if !sandbox.can_limit_processor() {
+        return;
+    }
+    // How many times as long as it computes it takes; the least of some, as others may compute meanwhile. What it may
+    // compute at once is the quota of a period, and another one's.
+    let script = "exec python3 -c '
+from time import monotonic, process_time
+def once():
+    begun, computed = monotonic(), process_time()
+    while process_time() - computed < 0.04: pass
+    return (monotonic() - begun) / (process_time() - computed)
+print(min(once() for _ in range(4)))'";
+    let times = async |limited: bool| {
+        let mut launch = launch(script);
+        launch.environment.insert("PATH".to_owned(), std::env::var("PATH").unwrap_or_default());
+        launch.limits.memory = ByteSize::mebibytes(1769 / 4);
+        let jailed = sandbox.spawn(launch).expect("it starts");
+        assert!(!limited || jailed.limit_processor().expect("it is limited"));
+        let mut pipe = jailed.take_output().expect("a pipe");
+        jailed.wait().await;
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).expect("text");
+        text.trim().parse::<f64>().expect("a number")
+    };
+    let (limited, free) = (times(true).await, times(false).await);
+    sandbox.close();
+    assert!((2.5..8.0).contains(&limited) && free < 2.0, "{limited} and {free}");
+}
+
 #[tokio::test]
 async fn forks_are_limited() {
     let sandbox = Sandbox::open(Isolation::None, &[]);

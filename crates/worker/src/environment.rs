@@ -12,6 +12,7 @@ use crate::logs::{Destination, Logs};
 use crate::outward::{self, Outward};
 use crate::places::Places;
 use crate::prewarmed::{self, Prewarmed, PrewarmedPool};
+use crate::quotas::Quotas;
 use crate::report;
 use crate::runtime_api;
 use crate::runtimes::{self, Installed, RUNTIMES, Start};
@@ -55,6 +56,7 @@ pub(crate) struct Setting {
     pub(crate) sink: Option<Arc<dyn LogSink>>,
     pub(crate) output: Output,
     pub(crate) limits: EnvironmentLimits,
+    pub(crate) quotas: Quotas,
 }
 
 impl Setting {
@@ -124,6 +126,8 @@ pub(crate) struct Environment {
     pub(crate) logs: Arc<Logs>,
     directory: PathBuf,
     started: Instant,
+    /// Whether it has a quota of the processor from the end of its initialisation on.
+    has_quota: bool,
     initialized: Mutex<Option<oneshot::Receiver<Initialized>>>,
     measured: Mutex<Option<(Instant, u32)>>,
     tasks: Vec<AbortHandle>,
@@ -212,6 +216,7 @@ impl Environment {
             logs,
             directory,
             started,
+            has_quota: setting.quotas.count(spec, setting.clock.now()),
             initialized: Mutex::new(Some(initialized)),
             measured: Mutex::default(),
             tasks,
@@ -344,6 +349,7 @@ impl Environment {
             Some(initialized) = reported => match initialized {
                 Initialized::Ready(at) => {
                     let took = at.duration_since(self.started);
+                    self.limit_processor();
                     let status = ("status", "success".into());
                     let metrics = ("metrics", json!({ "durationMs": took.as_secs_f64() * 1e3 }));
                     extensions.telemetry.platform("initRuntimeDone", || report::phase([status.clone()]));
@@ -355,6 +361,15 @@ impl Environment {
             (kind, reason) = extensions.until_failed() => Init::Failed(report::error(&kind, &reason), Some(kind)),
             exit = self.jailed.wait() => Init::Exited(exit),
             () = tokio::time::sleep(limit) => Init::TimedOut,
+        }
+    }
+
+    fn limit_processor(&self) {
+        if self.has_quota
+            && let Err(error) = self.jailed.limit_processor()
+        {
+            // It is limited all the same where this process is, which is why the kernel may refuse.
+            tracing::debug!(%error, function = self.spec.name, "the processor is not limited by memory");
         }
     }
 

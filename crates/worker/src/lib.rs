@@ -23,6 +23,7 @@ mod outward;
 mod places;
 mod pool;
 mod prewarmed;
+mod quotas;
 mod report;
 mod runtime_api;
 pub mod runtimes;

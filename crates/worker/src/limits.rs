@@ -11,6 +11,9 @@ pub struct EnvironmentLimits {
     pub processes: u32,
     /// The most descriptors of a process.
     pub open_files: u32,
+    /// Whether nobody gets more of the processors than belongs to their memory, one for 1,769 MB, even where others do not
+    /// want them. An initialisation does, as on Lambda.
+    pub processor_quota: bool,
     /// The largest answer, in bytes.
     pub response: usize,
     /// The largest answer that is written piece by piece, in bytes.
@@ -23,6 +26,7 @@ impl Default for EnvironmentLimits {
             init: Duration::from_secs(10),
             processes: 1024,
             open_files: 1024,
+            processor_quota: false,
             response: crate::RESPONSE_LIMIT,
             streamed: crate::STREAMED_LIMIT,
         }

@@ -7,6 +7,7 @@ use crate::keep_alive::Bounds;
 use crate::limits::EnvironmentLimits;
 use crate::logs::Logs;
 use crate::prewarmed::PrewarmedPool;
+use crate::quotas::Quotas;
 use crate::runtimes::Installed;
 use aloft_base::{Clock, Ids};
 use aloft_sandbox::{Output, Sandbox};
@@ -42,6 +43,7 @@ pub async fn run_once(
         sink: None,
         output: Output::Inherited,
         limits: EnvironmentLimits::default(),
+        quotas: Quotas::default(),
     });
     inherit.insert("ALOFT_PLAIN_LOGS".to_owned(), "1".to_owned());
     let outcome = match setting.prepare() {

@@ -132,7 +132,8 @@ fn unmeasured(spec: &FunctionSpec) -> u64 {
     u64::from(spec.memory_mb.min(UNMEASURED_MB))
 }
 
-fn function_key(account: &AccountId, region: &Region, name: &str) -> String {
+/// What a function is found by.
+pub(crate) fn function_key(account: &AccountId, region: &Region, name: &str) -> String {
     format!("{account}/{region}/{name}")
 }
 

@@ -14,8 +14,9 @@ use crate::limits::EnvironmentLimits;
 use crate::lines::Processors;
 use crate::logs::Logs;
 use crate::outward::Outward;
-use crate::pool::{Budget, Pool, Purpose, Status};
+use crate::pool::{Budget, Pool, Purpose, Status, function_key};
 use crate::prewarmed::PrewarmedPool;
+use crate::quotas::Quotas;
 use crate::report;
 use crate::runtimes::Installed;
 use aloft_base::{AccountId, Clock, Ids, Region};
@@ -129,6 +130,7 @@ impl Workers {
             sink: Some(options.logs),
             output: Output::Piped,
             limits: options.limits,
+            quotas: Quotas::new(options.limits.processor_quota),
         };
         if let Err(error) = setting.prepare() {
             tracing::error!(%error, "cannot prepare {}", setting.directory.display());
@@ -197,6 +199,22 @@ impl Workers {
     ) {
         self.0.lock().keep((account, region, name), versions);
         self.0.wake.notify_one();
+    }
+
+    /// Gives a function no more of the processors than belongs to its memory size for so long, whatever the limits say, so
+    /// that its durations mean something; with no time, not any longer. Its environments start anew. False where this
+    /// machine cannot limit them.
+    pub fn limit_processors(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        name: &str,
+        within: Duration,
+    ) -> bool {
+        let (setting, now) = (&self.0.setting, self.0.setting.clock.now());
+        setting.quotas.measure(function_key(account, region, name), now, now.add(within));
+        self.retire(account, region, name);
+        setting.sandbox.can_limit_processor()
     }
 
     /// Stops the environments of a function: idle ones now, busy ones after their invocation.

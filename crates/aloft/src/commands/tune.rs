@@ -1,6 +1,8 @@
 //! `aloft tune`: runs a deployed function with several memory sizes, and shows how long it takes and what it costs with each.
 //!
-//! Keeps true: the function has its own memory size again at the end, however the command ends short of being killed.
+//! On a local cloud the function gets no more of the processors meanwhile than belongs to its memory size, whatever the
+//! cloud's settings say. Keeps true: the function has its own memory size again at the end, however the command ends short
+//! of being killed.
 
 use super::invoke::{event, pretty};
 use crate::cli::{Cli, Tune};
@@ -19,6 +21,13 @@ use tokio::signal::unix::{SignalKind, signal};
 const SIZES: [u32; 6] = [128, 256, 512, 1024, 1769, 3008];
 /// How long a change of the configuration may take.
 const CHANGE_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long the local cloud limits a function's processors if it is not told otherwise: as long as a size may take, in
+/// seconds.
+const QUOTA_SECONDS: u64 = 7200;
+
+/// Said where a quota is not to be had.
+const UNLIMITED: &str = "\nThis cloud cannot give functions less of the processors with less memory (that takes control groups that it may write): durations do not depend on memory here, as they do on Lambda.";
 
 /// What was measured with one size.
 struct Measured {
@@ -39,6 +48,7 @@ pub async fn run(cli: &Cli, options: &Tune, terminal: &'static Terminal) -> anyh
     let client = session.client()?;
     let before = client.call("lambda", "GetFunctionConfiguration", json!({ "FunctionName": name })).await?;
     let original = before["MemorySize"].as_u64().context("the function has no memory size")?;
+    let arn = before["FunctionArn"].as_str().unwrap_or(&name).to_owned();
     let architecture = before["Architectures"][0].as_str().unwrap_or("x86_64").to_owned();
     let mut sizes = if options.memory.is_empty() { SIZES.to_vec() } else { options.memory.clone() };
     sizes.sort_unstable();
@@ -49,12 +59,13 @@ pub async fn run(cli: &Cli, options: &Tune, terminal: &'static Terminal) -> anyh
     }
     let (mut terminated, mut hung_up) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     let measured = tokio::select! {
-        measured = measure_all(&client, &name, &payload, &sizes, (options.rounds, terminal)) => Some(measured),
+        measured = measure_all(&client, (&name, &arn), &payload, &sizes, (options.rounds, terminal)) => Some(measured),
         _ = tokio::signal::ctrl_c() => None,
         _ = terminated.recv() => None,
         _ = hung_up.recv() => None,
     };
     terminal.progress(&format!("Giving {name} its {original} MB again"));
+    limit_processors(&client, &arn, 0).await;
     let restored = set_memory(&client, &name, original).await;
     terminal.clear();
     restored.with_context(|| format!("{name} could not be given its {original} MB again"))?;
@@ -62,30 +73,48 @@ pub async fn run(cli: &Cli, options: &Tune, terminal: &'static Terminal) -> anyh
         terminal.say(&format!("\nInterrupted. {name} has its {original} MB again."));
         return Err(AlreadyShown.into());
     };
-    let (measured, prices) = (measured?, Prices::built_in()?);
+    let ((measured, limited), prices) = (measured?, Prices::built_in()?);
     let text = if options.json {
-        serde_json::to_string_pretty(&tell(&measured, &name, &architecture, &prices))?
+        serde_json::to_string_pretty(&tell(&measured, &name, &architecture, limited, &prices))?
     } else {
         show(&measured, &name, &architecture, &prices)
     };
     terminal.print(&text);
+    if !limited {
+        terminal.say(UNLIMITED);
+    }
     if measured.iter().all(|one| one.failed.is_some()) { Err(AlreadyShown.into()) } else { Ok(()) }
 }
 
+/// What was measured, and whether the function had no more of the processors each time than belongs to its memory size.
 async fn measure_all(
     client: &Client,
-    name: &str,
+    (name, arn): (&str, &str),
     payload: &Bytes,
     sizes: &[u32],
     (rounds, terminal): (u32, &Terminal),
-) -> anyhow::Result<Vec<Measured>> {
-    let mut all = Vec::new();
+) -> anyhow::Result<(Vec<Measured>, bool)> {
+    let (mut all, mut limited) = (Vec::new(), true);
     for size in sizes {
         terminal.progress(&format!("Running {name} with {size} MB"));
+        limited &= limit_processors(client, arn, QUOTA_SECONDS).await;
         set_memory(client, name, u64::from(*size)).await?;
         all.push(measure(client, name, payload, *size, rounds).await?);
     }
-    Ok(all)
+    Ok((all, limited))
+}
+
+/// Has the local cloud run a function with no more of the processors than belongs to its memory size, for so long; AWS does
+/// so in any case. False where neither is so: the machine cannot do that, or the cloud is another one or not on this machine.
+async fn limit_processors(client: &Client, arn: &str, seconds: u64) -> bool {
+    if client.endpoint().is_aws() {
+        return true;
+    }
+    let asked = json!({ "function": arn, "seconds": seconds }).to_string();
+    let answer = client.post("/_aloft/processor-quota", Bytes::from(asked)).await;
+    let told = answer.ok().filter(|(status, _)| *status == 200);
+    let told = told.and_then(|(_, body)| serde_json::from_slice::<Value>(&body).ok());
+    told.is_some_and(|told| told["limited"] == true)
 }
 
 /// Changes the memory size, and waits until it holds.
@@ -191,7 +220,7 @@ impl Measured {
     }
 }
 
-fn tell(measured: &[Measured], name: &str, architecture: &str, prices: &Prices) -> Value {
+fn tell(measured: &[Measured], name: &str, architecture: &str, limited: bool, prices: &Prices) -> Value {
     let rows: Vec<Value> = measured
         .iter()
         .map(|one| match &one.failed {
@@ -210,6 +239,7 @@ fn tell(measured: &[Measured], name: &str, architecture: &str, prices: &Prices) 
     json!({
         "function": name,
         "architecture": architecture,
+        "processorByMemory": limited,
         "prices": { "date": prices.date, "region": prices.region },
         "sizes": rows,
     })

@@ -101,6 +101,11 @@ const LIMITS: &[Key] = &[
         set: |it, value| put(&mut it.limits.processes, number(value, 16..=100_000)),
     },
     Key {
+        name: "processor-quota",
+        example: "false",
+        set: |it, value| put(&mut it.limits.processor_quota, switch(value)),
+    },
+    Key {
         name: "recursion",
         example: "16",
         set: |it, value| put(&mut it.limits.recursion, number(value, 1..=1_000_000)),
@@ -146,6 +151,11 @@ fn number(value: &DeValue<'_>, allowed: RangeInclusive<u32>) -> Result<u32, Stri
     number
         .filter(|number| allowed.contains(number))
         .ok_or_else(|| format!("must be a whole number from {} to {}", allowed.start(), allowed.end()))
+}
+
+fn switch(value: &DeValue<'_>) -> Result<bool, String> {
+    let DeValue::Boolean(switch) = value else { return Err("must be true or false".to_owned()) };
+    Ok(*switch)
 }
 
 /// A count of bytes, or a text such as `6 MB`.

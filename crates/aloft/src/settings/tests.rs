@@ -28,6 +28,7 @@ fn everything_can_be_set() {
         synchronous-payload = "7 MB"
         asynchronous-payload = 300
         open-files = 0x40
+        processor-quota = true
     "#;
     let settings = read(text, SourceId(0)).expect("it is right");
     let allow: Vec<String> = settings.allow.iter().map(ToString::to_string).collect();
@@ -43,6 +44,7 @@ fn everything_can_be_set() {
         synchronous_payload: ByteSize::mebibytes(7),
         asynchronous_payload: ByteSize(300),
         open_files: 64,
+        processor_quota: true,
         ..FunctionLimits::default()
     };
     assert_eq!(settings.limits, expected);
@@ -101,6 +103,7 @@ fn mistakes_have_their_places() {
     check("[limits]\ninit-timeout = \"2h\"\n", "aloft.toml:2:16", &["at most 900 seconds"]);
     check("[cloud]\nisolation = \"some\"\n", "aloft.toml:2:13", &["\"strict\", \"best-effort\" or \"none\""]);
     check("[cloud]\nallow = \"127.0.0.1:1\"\n", "aloft.toml:2:9", &["must be a list"]);
+    check("[limits]\nprocessor-quota = 1\n", "aloft.toml:2:19", &["must be true or false"]);
     check("[cloud]\nallow = [\"127.0.0.1\"]\n", "aloft.toml:2:9", &["needs a port"]);
     check("[cloud\n", "aloft.toml:1:", &["this is no TOML"]);
     check("[cloud]\nisolation = \"none\"\nisolation = \"none\"\n", "aloft.toml:3:1", &["this is no TOML"]);

@@ -23,6 +23,9 @@ const CODE: &str = "
 exports.handle = async (event) => {
   if (event.fail) throw new Error('no');
   console.log('begun');
+  const begun = process.cpuUsage();
+  const computed = () => { const { user, system } = process.cpuUsage(begun); return (user + system) / 1000; };
+  while (event.compute && computed() < event.compute);
   if (event.wait) await new Promise((done) => setTimeout(done, event.wait));
   return { statusCode: 200, body: 'ok' };
 };
@@ -128,13 +131,20 @@ fn metrics_costs_and_the_price_of_memory() {
     let table = cloud.aloft(project.path(), &["cost"]).success().stdout;
     assert!(table.contains("requests to HTTP APIs") && table.contains("Not included:"), "{table}");
 
-    let tune = ["tune", "order", "--local", "--memory", "128,512", "--rounds", "2", "--data", "{}", "--json"];
+    let event = r#"{"compute": 15}"#;
+    let tune =
+        ["tune", "order", "--local", "--memory", "1769,256", "--rounds", "3", "--data", event, "--json"];
     let tuned = cloud.aloft(project.path(), &tune).success().stdout;
     let tuned: Value = serde_json::from_str(&tuned).expect("JSON");
     let sizes = tuned["sizes"].as_array().expect("sizes");
-    assert_eq!(sizes.iter().filter_map(|one| one["memoryMb"].as_u64()).collect::<Vec<_>>(), [128, 512]);
+    assert_eq!(sizes.iter().filter_map(|one| one["memoryMb"].as_u64()).collect::<Vec<_>>(), [256, 1769]);
     assert!(sizes.iter().all(|one| one["costPerMillion"].as_f64() > Some(0.2)), "{tuned:#}");
     assert_eq!(memory(&cloud), 256);
+    if tuned["processorByMemory"] == true {
+        // A seventh of a processor, and a whole one.
+        let median = |size: usize| sizes[size]["medianMs"].as_f64().expect("a time");
+        assert!(median(0) > 60.0 && median(1) < median(0) / 2.0, "{tuned:#}");
+    }
 
     // Interrupted in the middle, it puts things in order all the same.
     let mut command = cloud.command(

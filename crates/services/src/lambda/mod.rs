@@ -23,6 +23,7 @@ mod layers;
 mod limits;
 mod mapping;
 mod mappings;
+mod measuring;
 mod name;
 mod policy;
 mod poller;
@@ -161,10 +162,13 @@ impl Service for Lambda {
     }
 
     fn accepts(&self, head: &Head) -> bool {
-        url_http::accepts(head)
+        url_http::accepts(head) || measuring::accepts(head)
     }
 
     async fn http(&self, context: &Context, request: HttpRequest) -> HttpResponse {
+        if measuring::accepts(&request.head) {
+            return measuring::answer(self, context, &request);
+        }
         url_http::answer(self, context, request).await
     }
 

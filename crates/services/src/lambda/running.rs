@@ -132,6 +132,7 @@ fn environment_limits(limits: &FunctionLimits) -> EnvironmentLimits {
         init: limits.init_timeout,
         processes: limits.processes,
         open_files: limits.open_files,
+        processor_quota: limits.processor_quota,
         response: bytes(limits.synchronous_payload).saturating_add(more),
         streamed: bytes(limits.streamed_response),
     }

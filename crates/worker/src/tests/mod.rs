@@ -11,6 +11,7 @@ mod java;
 mod load;
 mod network;
 mod pool;
+mod quotas;
 mod ruby;
 mod runtime_api;
 mod streaming;
