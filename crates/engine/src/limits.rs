@@ -20,6 +20,10 @@ pub struct FunctionLimits {
     pub asynchronous_payload: ByteSize,
     /// The largest answer that is written piece by piece.
     pub streamed_response: ByteSize,
+    /// How much of such an answer goes on as fast as the function writes it.
+    pub streamed_burst: ByteSize,
+    /// How much of the rest goes on in a second; nothing for as much as the function writes.
+    pub streamed_bandwidth: Option<ByteSize>,
     /// The largest environment variables, as JSON.
     pub environment: ByteSize,
     /// The largest zip in a request itself.
@@ -47,6 +51,8 @@ impl Default for FunctionLimits {
             synchronous_payload: ByteSize::mebibytes(6),
             asynchronous_payload: ByteSize::mebibytes(1),
             streamed_response: ByteSize::mebibytes(200),
+            streamed_burst: ByteSize::mebibytes(6),
+            streamed_bandwidth: Some(ByteSize::mebibytes(2)),
             environment: ByteSize(4096),
             zipped_package: ByteSize::mebibytes(50),
             unzipped_package: ByteSize::mebibytes(250),

@@ -20,6 +20,7 @@ mod lines;
 mod logs;
 mod once;
 mod outward;
+mod pace;
 mod places;
 mod pool;
 mod prewarmed;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The limits. Source of the defaults: the developer guide, "Lambda quotas".
+/// The limits. Source of the defaults: the developer guide, "Lambda quotas" and "Response streaming for Lambda functions".
 #[derive(Debug, Clone, Copy)]
 pub struct EnvironmentLimits {
     /// How long an initialisation may take before it is repeated as part of the invocation.
@@ -18,6 +18,10 @@ pub struct EnvironmentLimits {
     pub response: usize,
     /// The largest answer that is written piece by piece, in bytes.
     pub streamed: usize,
+    /// How much of such an answer goes on as fast as it comes, in bytes.
+    pub streamed_burst: usize,
+    /// How many bytes of the rest go on in a second; nothing for any number.
+    pub streamed_bandwidth: Option<u64>,
 }
 
 impl Default for EnvironmentLimits {
@@ -29,6 +33,8 @@ impl Default for EnvironmentLimits {
             processor_quota: false,
             response: crate::RESPONSE_LIMIT,
             streamed: crate::STREAMED_LIMIT,
+            streamed_burst: 6 * 1024 * 1024,
+            streamed_bandwidth: Some(2 * 1024 * 1024),
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Whoever invoked either gets the pieces as they come, through a [`ResponseStream`], or waits for the whole: then an
 //! HTTP answer's prelude and body become the JSON that HTTP integrations understand. Keeps true: a caller that reads
-//! slowly slows the function down, and one that is gone does not stop it.
+//! slowly slows the function down, as the bandwidth of answers does, and one that is gone does not stop it.
 
 use crate::exchange::{Exchange, Refusal};
+use crate::pace::Pace;
 use crate::report;
 use crate::runtime_api::{Read, read, streaming_error};
 use base64::Engine;
@@ -15,6 +16,7 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// The content type of an answer whose first part is the status and the headers of an HTTP answer, as JSON, ended by
@@ -97,13 +99,20 @@ async fn pass_on(
 ) -> Option<Result<(), Refusal>> {
     let limit = exchange.limits.streamed;
     let mut wanted = stream.0.send(StreamPiece::Begin(kind.to_owned())).await.is_ok();
-    let (mut length, mut trailers) = (0usize, HeaderMap::new());
+    let (mut length, mut trailers, mut pace) = (0usize, HeaderMap::new(), Pace::new(&exchange.limits));
     while let Some(frame) = body.frame().await {
         match frame.ok()?.into_data() {
-            Ok(data) => {
+            Ok(mut data) => {
                 length += data.len();
-                if length <= limit && wanted && !data.is_empty() {
-                    wanted = stream.0.send(StreamPiece::Data(data)).await.is_ok();
+                // What is not passed on is not waited for either.
+                while length <= limit && !data.is_empty() {
+                    let (part, until) = pace.next(data.len(), Instant::now());
+                    if let Some(until) = until {
+                        // Meanwhile nothing is read of what the function writes.
+                        tokio::time::sleep_until(until.into()).await;
+                    }
+                    let part = data.split_to(part);
+                    wanted = wanted && stream.0.send(StreamPiece::Data(part)).await.is_ok();
                 }
             }
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),

@@ -111,6 +111,16 @@ const LIMITS: &[Key] = &[
         set: |it, value| put(&mut it.limits.recursion, number(value, 1..=1_000_000)),
     },
     Key {
+        name: "streamed-bandwidth",
+        example: "\"2 MB\"",
+        set: |it, value| put(&mut it.limits.streamed_bandwidth, bandwidth(value)),
+    },
+    Key {
+        name: "streamed-burst",
+        example: "\"6 MB\"",
+        set: |it, value| put(&mut it.limits.streamed_burst, size(value, 0, u64::MAX)),
+    },
+    Key {
         name: "streamed-response",
         example: "\"200 MB\"",
         set: |it, value| put(&mut it.limits.streamed_response, size(value, 1, u64::MAX)),
@@ -169,6 +179,14 @@ fn size(value: &DeValue<'_>, least: u64, most: u64) -> Result<ByteSize, String> 
         bytes if bytes < least => Err(format!("must be at least {}", written(least))),
         bytes if bytes > most => Err(format!("must be at most {}", written(most))),
         _ => Ok(size),
+    }
+}
+
+/// A size, or nothing for `unlimited`.
+fn bandwidth(value: &DeValue<'_>) -> Result<Option<ByteSize>, String> {
+    match value {
+        DeValue::String(text) if text.as_ref() == "unlimited" => Ok(None),
+        value => size(value, 1, u64::MAX).map(Some).map_err(|reason| format!("{reason}, or \"unlimited\"")),
     }
 }
 

@@ -29,6 +29,8 @@ fn everything_can_be_set() {
         asynchronous-payload = 300
         open-files = 0x40
         processor-quota = true
+        streamed-bandwidth = "unlimited"
+        streamed-burst = 0
     "#;
     let settings = read(text, SourceId(0)).expect("it is right");
     let allow: Vec<String> = settings.allow.iter().map(ToString::to_string).collect();
@@ -45,6 +47,8 @@ fn everything_can_be_set() {
         asynchronous_payload: ByteSize(300),
         open_files: 64,
         processor_quota: true,
+        streamed_bandwidth: None,
+        streamed_burst: ByteSize(0),
         ..FunctionLimits::default()
     };
     assert_eq!(settings.limits, expected);
@@ -98,6 +102,7 @@ fn mistakes_have_their_places() {
     check("[limits]\nburst = 0\n", "aloft.toml:2:9", &["from 1 to"]);
     check("[limits]\nopen-files = -1\n", "aloft.toml:2:14", &["from 16 to"]);
     check("[limits]\nenvironment = \"4 XB\"\n", "aloft.toml:2:15", &["must be a size"]);
+    check("[limits]\nstreamed-bandwidth = \"all\"\n", "aloft.toml:2:22", &["a size", "or \"unlimited\""]);
     check("[cloud]\nmemory-budget = \"64 MB\"\n", "aloft.toml:2:17", &["at least 128 MB"]);
     check("[limits]\ninit-timeout = \"10 years\"\n", "aloft.toml:2:16", &["must be a time"]);
     check("[limits]\ninit-timeout = \"2h\"\n", "aloft.toml:2:16", &["at most 900 seconds"]);

@@ -135,6 +135,8 @@ fn environment_limits(limits: &FunctionLimits) -> EnvironmentLimits {
         processor_quota: limits.processor_quota,
         response: bytes(limits.synchronous_payload).saturating_add(more),
         streamed: bytes(limits.streamed_response),
+        streamed_burst: bytes(limits.streamed_burst),
+        streamed_bandwidth: limits.streamed_bandwidth.map(|size| size.0),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Bench, event, function};
 use crate::{EnvironmentLimits, FunctionError, Invocation, ResponseStream, StreamPiece, WorkersOptions};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The pieces of a streamed answer, and its end: the error's kind and the payload.
 async fn stream(bench: &Bench, code: &str) -> (Vec<StreamPiece>, Option<FunctionError>, String) {
@@ -19,6 +19,12 @@ async fn stream(bench: &Bench, code: &str) -> (Vec<StreamPiece>, Option<Function
     let (outcome, ()) = tokio::join!(bench.workers.invoke(spec, invocation), reading);
     let outcome = outcome.expect("an outcome");
     (pieces, outcome.error, String::from_utf8_lossy(&outcome.payload).into_owned())
+}
+
+/// The bytes of an answer.
+fn length(pieces: &[StreamPiece]) -> usize {
+    let length = |piece: &StreamPiece| if let StreamPiece::Data(data) = piece { data.len() } else { 0 };
+    pieces.iter().map(length).sum()
 }
 
 fn data(text: &'static str) -> StreamPiece {
@@ -70,12 +76,51 @@ async fn too_much_ends_a_streamed_answer() {
         stream.end();
     })";
     let (pieces, error, payload) = stream(&bench, code).await;
-    let length = |piece: &StreamPiece| if let StreamPiece::Data(data) = piece { data.len() } else { 0 };
-    let passed_on: usize = pieces.iter().map(length).sum();
+    let passed_on = length(&pieces);
     assert!((80_000..=100_000).contains(&passed_on), "{passed_on}");
     assert_eq!(error, Some(FunctionError::Handled));
     let message = "Response payload size exceeded maximum allowed payload size (100000 bytes).";
     assert!(payload.contains("Function.ResponseSizeTooLarge") && payload.contains(message), "{payload}");
     assert_eq!(bench.workers.status().environments.len(), 1);
+    bench.end().await;
+}
+
+/// What is beyond the first part takes its time, and what waits for that is not held by anybody but the function.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bandwidth_holds_the_function_back() {
+    let bench = Bench::with_options(Duration::from_secs(10), |options| WorkersOptions {
+        limits: EnvironmentLimits {
+            streamed_burst: 1_000_000,
+            streamed_bandwidth: Some(1_000_000),
+            ..options.limits
+        },
+        ..options
+    });
+    let code = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+        for (let count = 0; count < 13; count++) stream.write('x'.repeat(100000));
+        stream.end();
+    })";
+    let begun = Instant::now();
+    let (pieces, error, _) = stream(&bench, code).await;
+    assert_eq!((length(&pieces), error), (1_300_000, None));
+    // A little less where a piece's time was made up for.
+    assert!(begun.elapsed() > Duration::from_millis(250), "{:?}", begun.elapsed());
+
+    // As much as it can in a quarter of a second.
+    let code = "exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+        let written = 0;
+        setTimeout(() => { console.log('written', written); process.exit(0); }, 250);
+        for (;;) {
+            written += 100000;
+            if (!stream.write('x'.repeat(100000))) await new Promise((done) => stream.once('drain', done));
+        }
+    })";
+    let (pieces, error, _) = stream(&bench, code).await;
+    assert_eq!(error, Some(FunctionError::Unhandled));
+    let written = bench.logged().iter().find_map(|line| line.split("written ").nth(1)?.trim().parse().ok());
+    let written: usize = written.expect("a log line");
+    // The first part, and what the connection's buffers hold.
+    assert!((1_000_000..=2_000_000).contains(&length(&pieces)), "{}", length(&pieces));
+    assert!(written < 20_000_000, "{written}");
     bench.end().await;
 }
