@@ -1,14 +1,17 @@
 //! Python: `python3.<minor>` on that version where it is installed, otherwise on the Python 3 that is.
 
+mod imports;
+
 use super::locate::{Search, wanted_version};
 use super::{Installed, Runtime, Start, Waiting, search_path};
 use crate::environment::readable;
 use crate::function::{FunctionSpec, InvokeError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// Fails in Python 2.
 const QUESTION: &str = "import sys; sys.version_info < (3, 8) and sys.exit(1); print(sys.executable); print('%d.%d.%d' % sys.version_info[:3])";
@@ -16,8 +19,6 @@ const QUESTION: &str = "import sys; sys.version_info < (3, 8) and sys.exit(1); p
 /// Imported rather than run, so that its compiled form beside it is used.
 const IMPORT: &str = "import sys; sys.path[0] = sys.argv.pop(); import _aloft_bootstrap as it; it.main()";
 
-/// How much of a handler's file is read to see what it imports.
-const READ_LIMIT: u64 = 1024 * 1024;
 /// How many clients are prepared at most. Each takes a tenth of a second and about ten megabytes.
 const MOST_PREPARED: usize = 4;
 
@@ -44,7 +45,7 @@ impl Runtime for Python {
         let ours = import.to_str() == Some(IMPORT);
         let import = IMPORT.replace("_aloft_bootstrap", "_aloft_waiting");
         let arguments = vec![unbuffered.clone(), command.clone(), import.into(), directory.clone()];
-        ours.then(|| Waiting { arguments, sdk: wanted_of_sdk(spec) })
+        ours.then(|| Waiting { arguments, sdk: known_of_sdk(spec) })
     }
 
     fn start(
@@ -85,17 +86,49 @@ impl Runtime for Python {
     }
 }
 
-/// What the file of the handler seems to make with the SDK, where it names that: `client:s3,resource:dynamodb`. It is no
-/// more than a guess at what will be imported and made.
-fn wanted_of_sdk(spec: &FunctionSpec) -> Option<String> {
-    let module = spec.handler.rsplit_once('.').map_or("", |it| it.0);
-    let file = spec.code_directory.join(format!("{}.py", module.replace('.', "/")));
-    let mut text = Vec::new();
-    fs::File::open(file).and_then(|file| file.take(READ_LIMIT).read_to_end(&mut text)).ok()?;
-    mentioned(&String::from_utf8_lossy(&text))
+/// What was found out, by code, handler and revision: a function is read once, not at each of its cold starts.
+type Known = BTreeMap<(PathBuf, String, String), Option<String>>;
+static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+/// How many of them are remembered.
+const MOST_KNOWN: usize = 1024;
+
+fn known_of_sdk(spec: &FunctionSpec) -> Option<String> {
+    let key = (spec.code_directory.clone(), spec.handler.clone(), spec.revision.clone());
+    if let Some(wanted) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return wanted.clone();
+    }
+    let wanted = wanted_of_sdk(spec);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= MOST_KNOWN {
+        known.clear();
+    }
+    known.insert(key, wanted.clone());
+    wanted
 }
 
-fn mentioned(text: &str) -> Option<String> {
+/// What the handler and what it imports of the function's own seem to make with the SDK, where they name that:
+/// `client:s3,resource:dynamodb`. It is no more than a guess at what will be imported and made.
+fn wanted_of_sdk(spec: &FunctionSpec) -> Option<String> {
+    let module = spec.handler.rsplit_once('.').map_or("", |it| it.0);
+    let texts = imports::texts(&spec.code_directory, module);
+    let mut naming = texts.iter().filter_map(|text| mentioned(text)).peekable();
+    naming.peek()?;
+    // The nearest count most; and the same ones are written in the same way.
+    let mut all = Vec::new();
+    for one in naming.flatten() {
+        if all.len() < MOST_PREPARED && !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all.sort();
+    Some(all.join(","))
+}
+
+/// What a text makes with the SDK; nothing where it does not name that.
+fn mentioned(text: &str) -> Option<BTreeSet<String>> {
+    if !text.contains("boto3") {
+        return None;
+    }
     let made = |kind: &'static str| {
         text.split(kind).skip(1).filter_map(move |rest| {
             let rest = rest.strip_prefix('(')?.trim_start();
@@ -106,9 +139,7 @@ fn mentioned(text: &str) -> Option<String> {
             (is_name && !name.is_empty()).then(|| format!("{kind}:{name}"))
         })
     };
-    let all: BTreeSet<String> = made("client").chain(made("resource")).collect();
-    let some: Vec<String> = all.into_iter().take(MOST_PREPARED).collect();
-    text.contains("boto3").then(|| some.join(","))
+    Some(made("client").chain(made("resource")).collect())
 }
 
 /// Leaves the compiled form of the bootstrap beside it, once for each version. Environments cannot: what they share is
@@ -130,10 +161,16 @@ fn compile(program: &Path, directory: &Path, minor: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::{Scratch, function};
 
     #[test]
     fn what_is_wanted_of_the_sdk() {
-        let check = |text: &str, expected: Option<&str>| assert_eq!(mentioned(text).as_deref(), expected);
+        let scratch = Scratch::new();
+        let spec = function("python3.11", "app.handler", scratch.path());
+        let check = |text: &str, expected: Option<&str>| {
+            fs::write(scratch.path().join("app.py"), text).expect("a file");
+            assert_eq!(wanted_of_sdk(&spec).as_deref(), expected, "{text}");
+        };
         check("client('s3')", None);
         check("import boto3", Some(""));
         check(
@@ -145,5 +182,15 @@ mod tests {
             Some("client:sqs"),
         );
         check("boto3.client('../x'), boto3.client('', boto3.client(", Some(""));
+        let near = "import boto3\nboto3.client('sqs'), boto3.client('s3')";
+        let far = "import boto3\nfor it in ['x']: boto3.client('athena'), boto3.client('sqs'), boto3.client('ssm'), boto3.client('sts')";
+        for (name, text) in [("near.py", near), ("far.py", far), ("other.py", "redis.client('a')")] {
+            fs::write(scratch.path().join(name), text).expect("a file");
+        }
+        check("import near", Some("client:s3,client:sqs"));
+        check("import other, near", Some("client:s3,client:sqs"));
+        // Of too many those in files that are farther away are left out.
+        check("from near import a\nfrom far import b", Some("client:athena,client:s3,client:sqs,client:ssm"));
+        check("import other", None);
     }
 }
