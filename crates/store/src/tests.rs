@@ -1,7 +1,10 @@
 //! What the store promises, checked on a store in memory and on one on disk.
 
 use super::*;
+use redb::StorageBackend;
+use std::io;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const NUMBERS: Keyspace = "numbers";
 
@@ -163,4 +166,74 @@ fn a_store_that_is_closed_writes_what_nobody_waits_for() {
     assert_eq!(texts(store.read().and_then(|now| now.scan(NUMBERS, "b", 9)).expect("rows")), ["b=2"]);
     drop(store);
     std::fs::remove_dir_all(&directory).expect("removed");
+}
+
+/// A disk that is full from some moment on.
+#[derive(Debug)]
+struct Disk {
+    memory: redb::backends::InMemoryBackend,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn check(&self) -> io::Result<()> {
+        if self.is_full.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        StorageBackend::read(&self.memory, offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.check().and_then(|()| self.memory.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check().and_then(|()| StorageBackend::write(&self.memory, offset, data))
+    }
+}
+
+/// Whoever is in the commit that fails hears why, and so do all after them, whose commit cannot begin.
+#[test]
+fn all_hear_why_the_disk_failed() {
+    let is_full = Arc::<AtomicBool>::default();
+    let disk = Disk { memory: redb::backends::InMemoryBackend::new(), is_full: is_full.clone() };
+    let database = redb::Builder::new().create_with_backend(disk).expect("a database");
+    let store = Store::with(database, Blobs::in_memory(), None).expect("a store");
+    put(&store, &[("a", "1")]);
+    is_full.store(true, Ordering::Relaxed);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..3 {
+            store.write_later(|transaction| {
+                transaction.put(NUMBERS, "b", "2");
+                Ok(())
+            });
+            let write = || {
+                store.write(|transaction| {
+                    transaction.put(NUMBERS, "c", "3");
+                    Ok::<_, StoreError>(())
+                })
+            };
+            let (one, other) = tokio::join!(write(), write());
+            for result in [one, other] {
+                let error = result.expect_err("the disk is full").to_string();
+                assert!(error.contains(&io::Error::from(io::ErrorKind::StorageFull).to_string()), "{error}");
+            }
+        }
+    });
+    // Nor does anybody wait forever for what failed in the background.
+    while !store.0.writer.is_settled() {
+        std::thread::yield_now();
+    }
 }

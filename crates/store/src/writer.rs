@@ -7,7 +7,7 @@
 use crate::blobs::Blobs;
 use crate::transaction::{Applied, Transaction};
 use crate::{StoreError, Watches};
-use redb::{Database, Durability, WriteTransaction};
+use redb::{Database, Durability, StorageError, TransactionError, WriteTransaction};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -22,8 +22,9 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Tells the caller how it ended, once the commit has.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// Runs a transaction inside the group's: what it touched, and who is to be told.
-type Job = Box<dyn FnOnce(&WriteTransaction) -> (Applied, Answer) + Send>;
+/// Runs a transaction inside the group's: what it touched, and who is to be told. Where that could not begin, the reason is
+/// what is told.
+type Job = Box<dyn FnOnce(Result<&WriteTransaction, StoreError>) -> (Applied, Answer) + Send>;
 
 enum Message {
     Job(Job),
@@ -56,11 +57,11 @@ impl Writer {
     pub fn start(database: Arc<Database>, watches: Arc<Watches>, blobs: Blobs) -> Result<Self, StoreError> {
         let (messages, queue) = sync_channel(QUEUE);
         let later = Arc::<Later>::default();
-        let group = Group { database, watches, blobs };
+        let group = Group { database, watches, blobs, failed: None };
         let waiting = later.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&group, &waiting, &queue))?;
+            .spawn(move || run(group, &waiting, &queue))?;
         Ok(Self { messages: Some(messages), later, thread: Some(thread) })
     }
 
@@ -142,7 +143,7 @@ where
 {
     Box::new(move |group| {
         let run = || {
-            let mut transaction = Transaction::new(group)?;
+            let mut transaction = Transaction::new(group?)?;
             let value = work(&mut transaction)?;
             Ok((value, transaction.apply()?))
         };
@@ -173,9 +174,11 @@ struct Group {
     database: Arc<Database>,
     watches: Arc<Watches>,
     blobs: Blobs,
+    /// Why a commit failed. After a failure of the disk the database refuses everything and no longer says why.
+    failed: Option<StoreError>,
 }
 
-fn run(group: &Group, later: &Later, queue: &Receiver<Message>) {
+fn run(mut group: Group, later: &Later, queue: &Receiver<Message>) {
     let mut last: Option<Instant> = None;
     while let Ok(first) = queue.recv() {
         let first = match first {
@@ -203,7 +206,7 @@ fn run(group: &Group, later: &Later, queue: &Receiver<Message>) {
 
 impl Group {
     /// Runs them, and tells everybody when that is on disk.
-    fn commit(&self, jobs: impl Iterator<Item = Job>) {
+    fn commit(&mut self, jobs: impl Iterator<Item = Job>) {
         let mut jobs = jobs.peekable();
         if jobs.peek().is_none() {
             return;
@@ -217,6 +220,9 @@ impl Group {
                 self.blobs.remove(blob);
             }
         }
+        if let Err(error) = &committed {
+            self.failed.get_or_insert_with(|| error.clone());
+        }
         for answer in answers {
             answer(committed.clone());
         }
@@ -228,17 +234,25 @@ impl Group {
         applied: &mut Vec<Applied>,
         answers: &mut Vec<Answer>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.database.begin_write()?;
-        transaction
-            .set_durability(Durability::Immediate)
-            .map_err(|error| StoreError::Storage(error.to_string()))?;
+        let begun = self.begin();
         for job in jobs {
-            let (touched, answer) = job(&transaction);
+            let (touched, answer) = job(begun.as_ref().map_err(StoreError::clone));
             applied.push(touched);
             answers.push(answer);
         }
-        transaction.commit()?;
+        begun?.commit()?;
         Ok(())
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        let begun = self.database.begin_write().map_err(|error| match (error, &self.failed) {
+            (TransactionError::Storage(StorageError::PreviousIo), Some(failed)) => failed.clone(),
+            (error, _) => error.into(),
+        });
+        let mut transaction = begun?;
+        let durable = transaction.set_durability(Durability::Immediate);
+        durable.map_err(|error| StoreError::Storage(error.to_string()))?;
+        Ok(transaction)
     }
 }
 
