@@ -25,11 +25,12 @@ pub(super) struct Reason {
 
 /// Evaluates the alarm that a timer is due for.
 pub(super) async fn tick(context: &Context, timer: &Timer) -> Outcome<()> {
+    // Before what came until then is written: who comes after that minute is for the next evaluation.
+    let end = metric::minute(context.now());
     context.engine.metering().flush().await?;
     let name = timer.payload.as_str().unwrap_or_default().to_owned();
     let snapshot = context.store().read()?;
     let Some(alarm) = Alarm::find(&snapshot, context, &name)? else { return Ok(()) };
-    let end = metric::minute(context.now());
     let queries = alarm.settings.queries()?;
     let period = queries.period();
     let count = alarm.settings.periods() + SPARE;
