@@ -208,7 +208,7 @@ sleep(60)'";
     let (limited, free) = (times(true).await, times(false).await);
     sandbox.close();
     // Others may compute meanwhile, so that it takes longer, but not because it was held back.
-    assert!(limited.0 > 2.5 && limited.1 > 5 && free.1 == 0, "{limited:?} and {free:?}");
+    assert!(limited.0 > 2.5 && limited.1 > 0 && free.1 == 0, "{limited:?} and {free:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ const SPIN: &str = "
 from time import process_time
 def spin():
     computed = process_time()
-    while process_time() - computed < 0.08: pass
+    while process_time() - computed < 0.03: pass
 spin()
 def handler(event, context):
     return event and spin()
@@ -21,7 +21,7 @@ fn bench(processor_quota: bool) -> (Bench, FunctionSpec) {
         limits: EnvironmentLimits { processor_quota, ..options.limits },
         ..options
     });
-    let spec = FunctionSpec { memory_mb: 1769 / 2, ..bench.python(SPIN) };
+    let spec = FunctionSpec { memory_mb: 128, ..bench.python(SPIN) };
     (bench, spec)
 }
 
@@ -53,11 +53,9 @@ async fn check(bench: &Bench, spec: &FunctionSpec, limited: bool) {
     let initialized = held_back(bench);
     bench.invoke(spec, "1").await;
     let computed = held_back(bench) - initialized;
-    // Eight periods of 20 ms, of which the first and the last may be short.
-    assert!(
-        initialized <= 1 && (computed > 3) == limited,
-        "{initialized} and {computed}, limited: {limited}"
-    );
+    // It computes for what it has in twenty periods. To be asked and to answer takes what it has in one or two.
+    let fits = if limited { initialized <= 4 && computed > 5 } else { initialized + computed == 0 };
+    assert!(fits, "{initialized} and {computed}, limited: {limited}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
