@@ -22,7 +22,7 @@ mod tests;
 mod turns;
 
 pub use destination::{Destination, DestinationError, OF_FUNCTIONS};
-pub use isolated::{API_PORT, Doors, Furniture, View};
+pub use isolated::{API_PORT, CHANNEL, Doors, Furniture, View};
 pub use jailed::{Exit, Jailed};
 pub use launch::{Launch, Limits, Output};
 pub use turns::take_short_turns;

@@ -3,6 +3,7 @@
 //! It is started, initialised, used for one invocation at a time (see `invocation`) and stopped. It does not know the
 //! pool that owns it.
 
+use crate::channel::{self, Door};
 use crate::exchange::{Exchange, Initialized};
 use crate::extensions::{About, Extensions, RUNTIME_END};
 use crate::function::{FunctionSpec, InvokeError, LogSink, TemporaryCredentials};
@@ -19,7 +20,7 @@ use crate::runtimes::{self, Installed, RUNTIMES, Start};
 use crate::telemetry::Telemetry;
 use crate::variables::{Surroundings, variables};
 use aloft_base::{ByteSize, Clock, Ids};
-use aloft_sandbox::{API_PORT, Doors, Exit, Furniture, Jailed, Launch, Limits, Output, Sandbox};
+use aloft_sandbox::{API_PORT, CHANNEL, Doors, Exit, Furniture, Jailed, Launch, Limits, Output, Sandbox};
 use bytes::Bytes;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -138,6 +139,7 @@ struct Launched {
     jailed: Jailed,
     logs: Arc<Logs>,
     api: TcpListener,
+    channel: Door,
     tasks: Vec<AbortHandle>,
 }
 
@@ -192,7 +194,7 @@ impl Environment {
         let prewarmed = if inherit.is_empty() { Self::prewarmed(setting, spec, start).await } else { None };
         let launched =
             Self::launch(setting, spec, places, prewarmed, destination, credentials, inherit, &id).await;
-        let Launched { jailed, logs, api, mut tasks } = launched.inspect_err(|_| {
+        let Launched { jailed, logs, api, channel, mut tasks } = launched.inspect_err(|_| {
             let _ = fs::remove_dir_all(&directory);
         })?;
         let (exchange, initialized) = Exchange::new(extensions, setting.limits);
@@ -207,6 +209,7 @@ impl Environment {
         logs.flush();
         // What the process writes comes after that.
         tasks.push(tokio::spawn(runtime_api::serve(api, exchange.clone())).abort_handle());
+        tasks.push(tokio::spawn(channel::serve(channel, exchange.clone())).abort_handle());
         tasks.push(tokio::spawn(logs.clone().pump()).abort_handle());
         Ok(Self {
             spec: spec.clone(),
@@ -235,16 +238,20 @@ impl Environment {
         id: &str,
     ) -> Result<Launched, InvokeError> {
         // In a network of its own the environment brings the listener along.
-        let listener = match setting.sandbox.has_networks() {
+        let listeners = match setting.sandbox.has_networks() {
             true => None,
-            false => Some(TcpListener::bind(("127.0.0.1", 0)).await?),
+            false => {
+                let bind = || TcpListener::bind(("127.0.0.1", 0));
+                Some((bind().await?, bind().await?))
+            }
         };
-        let runtime_api = match &listener {
-            Some(listener) => listener.local_addr()?.to_string(),
-            None => format!("127.0.0.1:{API_PORT}"),
+        let (runtime_api, channel) = match &listeners {
+            Some((api, channel)) => (api.local_addr()?.to_string(), channel.local_addr()?.to_string()),
+            None => (format!("127.0.0.1:{API_PORT}"), CHANNEL.to_owned()),
         };
         let surroundings = Surroundings {
             runtime_api: &runtime_api,
+            channel: &channel,
             log_stream: &destination.stream,
             endpoint_url: setting.endpoint_url.as_deref(),
             credentials,
@@ -268,7 +275,7 @@ impl Environment {
             output: setting.output,
         })?;
         let doors = jailed.take_doors();
-        Self::attach(setting, spec, destination, jailed, doors, listener, Ok(())).await
+        Self::attach(setting, spec, destination, jailed, doors, listeners, Ok(())).await
     }
 
     /// A process that waited and shows this function's code now.
@@ -300,14 +307,14 @@ impl Environment {
         destination: Destination,
         jailed: Jailed,
         doors: Option<Doors>,
-        listener: Option<TcpListener>,
+        listeners: Option<(TcpListener, TcpListener)>,
         before: io::Result<()>,
     ) -> Result<Launched, InvokeError> {
         let attached = before
             .and_then(|()| Logs::new(destination, jailed.take_output()))
-            .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, doors, listener)?)));
+            .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, doors, listeners)?)));
         match attached {
-            Ok((logs, (api, tasks))) => Ok(Launched { jailed, logs, api, tasks }),
+            Ok((logs, (api, channel, tasks))) => Ok(Launched { jailed, logs, api, channel, tasks }),
             Err(error) => {
                 jailed.kill().await;
                 Err(error.into())
@@ -315,23 +322,23 @@ impl Environment {
         }
     }
 
-    /// Gives the listener of the Runtime API, and starts what passes on the rest.
+    /// Gives the listeners of the Runtime API and of the channel, and starts what passes on the rest.
     fn open_doors(
         setting: &Setting,
         spec: &FunctionSpec,
         doors: Option<Doors>,
-        listener: Option<TcpListener>,
-    ) -> io::Result<(TcpListener, Vec<AbortHandle>)> {
+        listeners: Option<(TcpListener, TcpListener)>,
+    ) -> io::Result<(TcpListener, Door, Vec<AbortHandle>)> {
         let Some(doors) = doors else {
-            let listener = listener.ok_or_else(|| io::Error::other("the environment has no doors"))?;
-            return Ok((listener, Vec::new()));
+            let (api, channel) = listeners.ok_or_else(|| io::Error::other("the environment has no doors"))?;
+            return Ok((api, Door::Shared(channel), Vec::new()));
         };
-        let api = TcpListener::from_std(doors.api)?;
+        let (api, channel) = (TcpListener::from_std(doors.api)?, UnixListener::from_std(doors.channel)?);
         let (connections, names) = (TcpListener::from_std(doors.outward)?, UdpSocket::from_std(doors.names)?);
         let who = format!("the function `{}`", spec.name);
         let connections = outward::connections(connections, setting.outward.clone(), who);
         let questions = outward::questions(names, outward::name_servers);
-        Ok((api, vec![tokio::spawn(connections).abort_handle(), tokio::spawn(questions).abort_handle()]))
+        Ok((api, Door::Own(channel), vec![tokio::spawn(connections).abort_handle(), tokio::spawn(questions).abort_handle()]))
     }
 
     /// Waits until the runtime is ready, or is not going to be. Once.

@@ -7,6 +7,7 @@
 //! Keeps true: an environment serves one function and one request at a time; after [`Workers::shutdown`] no process, no
 //! control group and no file of it is left.
 
+mod channel;
 mod checkout;
 mod environment;
 mod exchange;

@@ -88,18 +88,6 @@ async fn answer(exchange: &Exchange, request: Request<Incoming>) -> Result<Answe
             Read::TooLarge => acknowledge(exchange, exchange.respond(id, Bytes::new(), true)),
             Read::Broken => message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."),
         },
-        // Not of Lambda: our own bootstraps answer and ask for more in one request, which saves each invocation a packet and
-        // the process a wake-up. Whether the answer was taken only the invoker hears.
-        (&Method::POST, ["invocation", id, "response", "next"]) => {
-            match read(body, exchange.limits.response).await {
-                Read::Whole(bytes, _) => drop(exchange.respond(id, bytes, false)),
-                Read::TooLarge => drop(exchange.respond(id, Bytes::new(), true)),
-                Read::Broken => {
-                    return Ok(message(StatusCode::BAD_REQUEST, "InvalidRequest", "The body ended early."));
-                }
-            }
-            next(exchange).await
-        }
         (&Method::POST, ["invocation", id, "error"]) => match read(body, ERROR_LIMIT).await {
             Read::Whole(bytes, _) => {
                 acknowledge(exchange, exchange.fail(id, or_default(bytes, &head.headers)))

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Surroundings<'a> {
     /// `host:port` of the Runtime API.
     pub(crate) runtime_api: &'a str,
+    /// The channel: `@name` of its own network, or `host:port`.
+    pub(crate) channel: &'a str,
     pub(crate) log_stream: &'a str,
     /// Where the SDKs are to call; `None` leaves them to AWS.
     pub(crate) endpoint_url: Option<&'a str>,
@@ -70,6 +72,10 @@ pub(crate) fn variables(
     set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.log_group);
     set("AWS_LAMBDA_LOG_STREAM_NAME", surroundings.log_stream);
     set("AWS_LAMBDA_RUNTIME_API", surroundings.runtime_api);
+    if start.channel {
+        // Its bootstrap takes this away.
+        set("ALOFT_CHANNEL", surroundings.channel);
+    }
     if let Some(credentials) = surroundings.credentials {
         set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
         set("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key);

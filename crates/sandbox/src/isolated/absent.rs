@@ -5,6 +5,7 @@ use crate::launch::Launch;
 use std::convert::Infallible;
 use std::io::{self, PipeReader};
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -32,12 +33,15 @@ pub struct Furniture {
 
 /// Where the Runtime API would be.
 pub const API_PORT: u16 = 9001;
+/// Where the channel would be.
+pub const CHANNEL: &str = "@aloft";
 
 /// There are never any.
 #[derive(Debug)]
 #[allow(missing_docs)] // See its other self.
 pub struct Doors {
     pub api: TcpListener,
+    pub channel: UnixListener,
     pub outward: TcpListener,
     pub names: UdpSocket,
 }

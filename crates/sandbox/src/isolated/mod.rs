@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-pub use network::{API_PORT, Doors};
+pub use network::{API_PORT, CHANNEL, Doors};
 pub use plan::{Furniture, View};
 
 /// The users that functions are, where this process can choose: numbers that no system gives to anybody.

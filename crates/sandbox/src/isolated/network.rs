@@ -1,4 +1,4 @@
-//! A jail's own network: loopback, and three doors in it that this process holds the other side of.
+//! A jail's own network: loopback, and four doors in it that this process holds the other side of.
 //!
 //! There is no interface that leads anywhere. Every address is the jail's own, and the kernel redirects what functions
 //! send to the world (TCP, and UDP to name servers) to the doors; whoever holds them decides where it goes on. Loopback
@@ -9,15 +9,19 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, Protocol, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrV4, SocketFlags, SocketType, netlink,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketAddrV4, SocketFlags, SocketType, netlink,
 };
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 /// Where the Runtime API is, as on Lambda.
 pub const API_PORT: u16 = 9001;
+/// The name of the socket of [`Doors::channel`], which only its network knows; `@` stands for the zero byte before it.
+/// It is as long as one can be: libuv's clients take shorter ones for as long.
+pub const CHANNEL: &str = "@aloft......................................................................................................";
 /// Where what goes out arrives, above the ports that systems hand out.
 const OUTWARD_PORT: u16 = 65001;
 const NAMES_PORT: u16 = 65053;
@@ -27,13 +31,15 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 76, 1);
 
 /// How many connections may wait at a door.
 const BACKLOG: i32 = 128;
-const DOORS: usize = 3;
+const DOORS: usize = 4;
 
 /// The doors of one jail, of which this process holds the other side. They live as long as somebody holds them.
 #[derive(Debug)]
 pub struct Doors {
     /// Listens on port [`API_PORT`] of the jail's loopback.
     pub api: TcpListener,
+    /// Listens at [`CHANNEL`].
+    pub channel: UnixListener,
     /// Where connections to all other addresses arrive; the original destination is known by the socket.
     pub outward: TcpListener,
     /// Where datagrams to name servers arrive.
@@ -128,9 +134,13 @@ fn set_up(wiring: &Wiring) -> rustix::io::Result<()> {
         Ok(socket)
     };
     let (api, outward) = (listening(API_PORT)?, listening(OUTWARD_PORT)?);
+    let channel = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let name = CHANNEL.trim_start_matches('@').as_bytes();
+    rustix::net::bind(&channel, &SocketAddrUnix::new_abstract_name(name)?)?;
+    rustix::net::listen(&channel, BACKLOG)?;
     let names = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
     rustix::net::bind(&names, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, NAMES_PORT))?;
-    let doors: [BorrowedFd<'_>; DOORS] = [api.as_fd(), outward.as_fd(), names.as_fd()];
+    let doors: [BorrowedFd<'_>; DOORS] = [api.as_fd(), channel.as_fd(), outward.as_fd(), names.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DOORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&doors));
@@ -150,10 +160,16 @@ pub(super) fn take(handover: &OwnedFd) -> io::Result<Doors> {
         _ => None,
     });
     let doors: Vec<OwnedFd> = doors.by_ref().flatten().collect();
-    let [api, outward, names] = <[OwnedFd; DOORS]>::try_from(doors)
+    let [api, channel, outward, names] = <[OwnedFd; DOORS]>::try_from(doors)
         .map_err(|doors| io::Error::other(format!("{} doors instead of {DOORS}", doors.len())))?;
-    let doors = Doors { api: api.into(), outward: outward.into(), names: names.into() };
+    let doors = Doors {
+        api: api.into(),
+        channel: channel.into(),
+        outward: outward.into(),
+        names: names.into(),
+    };
     doors.api.set_nonblocking(true)?;
+    doors.channel.set_nonblocking(true)?;
     doors.outward.set_nonblocking(true)?;
     doors.names.set_nonblocking(true)?;
     Ok(doors)

@@ -1,7 +1,8 @@
 //! The languages, one file or folder each, and the list of them.
 //!
 //! A runtime knows which identifiers it serves, where its language is found on this machine, and how its bootstrap is
-//! started. The bootstrap is an ordinary client of the Runtime API; nothing else here knows the language.
+//! started. The bootstrap is an ordinary client of the Runtime API, or speaks over the channel (see
+//! `channel`); nothing else here knows the language.
 
 mod java;
 mod locate;
@@ -79,6 +80,8 @@ pub struct Start {
     pub runtime_directory: PathBuf,
     /// `AWS_EXECUTION_ENV`, where the runtime has one.
     pub execution_environment: Option<String>,
+    /// Whether its bootstrap speaks over the channel, which `ALOFT_CHANNEL` names.
+    pub channel: bool,
     /// Name and version of what really runs, such as `nodejs:20.20.2`.
     pub version: String,
     /// Set when the program cannot be started; an initialisation error of this message instead.

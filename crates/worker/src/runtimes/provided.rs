@@ -46,6 +46,7 @@ impl Runtime for Provided {
             variables: BTreeMap::new(),
             runtime_directory: directory.to_owned(),
             execution_environment: None,
+            channel: false,
             version: spec.runtime.clone(),
             invalid,
             wrapper: None,

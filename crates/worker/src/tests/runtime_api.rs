@@ -91,22 +91,6 @@ async fn refusals() {
     api.check("POST", "invocation/b/response", &large, 413, "RequestEntityTooLarge").await;
     assert!(matches!(second.await, Ok(Answer::TooLarge)));
 
-    // The answer and the question for more in one, which is how our own bootstraps do it.
-    let (one, mut two, mut three) = (api.offer("one"), None, None);
-    api.check("GET", "invocation/next", "", 200, "{}").await;
-    tokio::join!(api.check("POST", "invocation/one/response/next", "1", 200, "{}"), async {
-        assert!(matches!(one.await, Ok(Answer::Response(bytes)) if bytes == "1"));
-        two = Some(api.offer("two"));
-    });
-    // Too large for the invoker, and the runtime goes on; about another invocation there is nothing to say.
-    tokio::join!(api.check("POST", "invocation/two/response/next", &large, 200, "{}"), async {
-        assert!(matches!(two.expect("offered").await, Ok(Answer::TooLarge)));
-        three = Some(api.offer("three"));
-    });
-    api.check("POST", "invocation/two/response/next", "1", 403, "InvalidStateTransition").await;
-    api.check("POST", "invocation/three/response", "3", 202, "OK").await;
-    assert!(matches!(three.expect("offered").await, Ok(Answer::Response(bytes)) if bytes == "3"));
-
     // An error without a body has the type of its header.
     let third = api.offer("c");
     api.check("GET", "invocation/next", "", 200, "{}").await;

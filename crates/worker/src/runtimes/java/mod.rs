@@ -71,6 +71,7 @@ impl Runtime for Java {
             variables: BTreeMap::new(),
             runtime_directory: directory.to_owned(),
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
+            channel: false,
             version: format!("java:{}", found.version),
             invalid: None,
             wrapper: None,

@@ -1,8 +1,9 @@
 'use strict';
-// Node.js in an execution environment: loads the handler, asks the Runtime API for events, answers them.
+// Node.js in an execution environment: loads the handler, asks the cloud for events, answers them.
 //
-// It speaks HTTP over one plain socket, since Node's own HTTP client costs several times what an invocation costs
-// otherwise. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
+// It speaks over the channel, which it waits at without its event loop: between two invocations an environment stands
+// still, as on Lambda, and the way through the event loop costs more than all else that an invocation takes. Answers that
+// are written piece by piece go to the Runtime API. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
 
 // Node's own modules were compiled ahead, for a V8 without flags: with the one that bounds the heap it would compile all of
 // them again. It has read that by now; worker threads find it again once the function is loaded.
@@ -18,49 +19,158 @@ const env = process.env;
 let taskRoot;
 // Set for `invoke local`: the function's output is shown to a person, who needs no timestamps.
 let plain;
-let api;
+let channel;
 let requestId;
 let current = null;
 
+// --- The channel ---------------------------------------------------------------------------------------------------
+
+const [ASK, RESPONSE, ERROR, LAST_ERROR] = [0, 1, 2, 3];
+const FRONT = 8;
+
+/** One connection to the cloud: a message there, a message back. */
+class Channel {
+  constructor(address) {
+    this.bytes = Buffer.allocUnsafeSlow(65536);
+    // How much of a message has come.
+    this.length = 0;
+    // It is read and written without the event loop, but for the first that happens to it.
+    this.connected = new Promise((resolve) => {
+      const colon = address.lastIndexOf(':');
+      const place = colon < 0 ? { path: `\0${address.slice(1)}` } : { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+      this.socket = net.connect({ ...place, noDelay: true }, resolve).pause();
+    }).then(() => {
+      this.handle = this.socket._handle;
+      this.handle.setBlocking(true);
+      this.socket.unref();
+    });
+    // Nobody is left to work for.
+    this.socket.on('error', () => process.exit(1));
+    this.turn = () => (this.lives ? this.listen() : this.receive());
+    // A process that wants to hear signals, or is being debugged, must not stand still.
+    this.lives = /--inspect/.test(env.NODE_OPTIONS);
+    this.watch = (name) => {
+      if (typeof name !== 'string' || !name.startsWith('SIG')) return;
+      process.off('newListener', this.watch);
+      this.lives = true;
+    };
+    process.on('newListener', this.watch);
+  }
+
+  /** Sends a message and waits for an event, once all that can happen at once has happened. */
+  exchange(kind, head, body) {
+    this.send(kind, head, body);
+    setImmediate(this.turn);
+  }
+
+  send(kind, head, body) {
+    let bytes = this.bytes;
+    // Three bytes is the most that a unit of a string becomes.
+    const most = FRONT + head.length + 3 * body.length;
+    if (most > bytes.length) bytes = Buffer.allocUnsafe(FRONT + head.length + Buffer.byteLength(body));
+    bytes.latin1Write(head, FRONT);
+    const length = bytes.utf8Write(body, FRONT + head.length);
+    bytes.writeUInt32LE(kind, 0);
+    bytes.writeUInt16LE(head.length, 2);
+    bytes.writeUInt32LE(length, 4);
+    const end = FRONT + head.length + length;
+    try {
+      for (let offset = 0; offset < end; ) offset += fs.writeSync(this.handle.fd, bytes, offset, end - offset);
+    } catch {
+      process.exit(1);
+    }
+  }
+
+  /** Takes an event as it comes. */
+  receive() {
+    while (!this.isWhole()) this.took(this.read(this.bytes.length - this.length));
+    this.hand();
+  }
+
+  /** Reads at most so many bytes behind those that are there. */
+  read(most) {
+    try {
+      return fs.readSync(this.handle.fd, this.bytes, this.length, most, null);
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Waits for an event as everything waits in Node. */
+  listen() {
+    this.handle.setBlocking(false);
+    this.socket.ref();
+    if (this.socket.listenerCount('data') === 0) {
+      this.socket.on('data', (data) => {
+        for (let offset = 0; offset < data.length; ) {
+          const copied = data.copy(this.bytes, this.length, offset);
+          offset += copied;
+          this.took(copied);
+          if (this.isWhole()) {
+            this.handle.setBlocking(true);
+            this.socket.unref();
+            this.hand();
+          }
+        }
+      });
+      this.socket.on('close', () => process.exit(1));
+    }
+    this.socket.resume();
+  }
+
+  took(count) {
+    if (count === 0) process.exit(1);
+    this.length += count;
+  }
+
+  /** Whether a whole message has come; makes room for it otherwise. */
+  isWhole() {
+    if (this.length < FRONT) return false;
+    const total = FRONT + this.bytes.readUInt16LE(2) + this.bytes.readUInt32LE(4);
+    if (total > this.bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(total);
+      this.bytes.copy(larger, 0, 0, this.length);
+      this.bytes = larger;
+    }
+    return this.length >= total;
+  }
+
+  hand() {
+    const head = FRONT + this.bytes.readUInt16LE(2);
+    const total = head + this.bytes.readUInt32LE(4);
+    this.length = 0;
+    invoke(this.bytes.toString('utf8', FRONT, head).split('\n'), this.bytes.toString('utf8', head, total));
+  }
+
+  /** Sends the last message, and waits until it has arrived. */
+  sendLast(head, body) {
+    this.handle.setBlocking(true);
+    this.send(LAST_ERROR, head, body);
+    this.read(FRONT);
+  }
+
+  close() {
+    process.off('newListener', this.watch);
+    this.socket.removeAllListeners().on('error', () => {}).destroy();
+  }
+}
+
 // --- The Runtime API -------------------------------------------------------------------------------------------
 
-const HEAD_END = Buffer.from('\r\n\r\n');
-const JSON_BODY = { 'Content-Type': 'application/json' };
-
-class RuntimeApi {
-  constructor(address) {
+/** A connection to it, for one answer that is written piece by piece. */
+class StreamedAnswer {
+  constructor(address, id, headers) {
     const colon = address.lastIndexOf(':');
-    this.host = address;
-    this.pending = [];
-    this.buffer = null;
-    this.needed = 0;
     this.socket = net.connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)), noDelay: true });
-    this.socket.on('data', (data) => this.receive(data));
     this.socket.on('error', () => {});
-    // Nobody is left to work for.
-    this.socket.on('close', () => process.exit(1));
-  }
-
-  send(method, action, body, headers) {
-    let head = `${method} /2018-06-01/runtime/${action} HTTP/1.1\r\nHost: ${this.host}\r\n`;
-    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
-    if (body !== undefined) head += `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-    head += '\r\n';
-    if (typeof body === 'string') {
-      this.socket.write(head + body);
-    } else {
-      this.socket.write(head);
-      if (body !== undefined) this.socket.write(body);
-    }
-    return new Promise((resolve) => this.pending.push(resolve));
-  }
-
-  /** Begins a request whose body comes in pieces. */
-  open(action, headers) {
-    let head = `POST /2018-06-01/runtime/${action} HTTP/1.1\r\nHost: ${this.host}\r\nTransfer-Encoding: chunked\r\n`;
+    // What is not answered has nobody left to work for.
+    this.ended = () => process.exit(1);
+    this.socket.on('close', () => this.ended());
+    this.socket.resume();
+    let head = `POST /2018-06-01/runtime/invocation/${id}/response HTTP/1.1\r\nHost: ${address}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n`;
     for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
     this.socket.write(head + '\r\n');
-    this.pending.push(() => {});
+    this.socket.unref();
   }
 
   piece(data, done) {
@@ -73,34 +183,15 @@ class RuntimeApi {
     this.socket.uncork();
   }
 
+  /** Ends it. What is given back settles when it has been taken. */
   close(trailers) {
     let end = '0\r\n';
     for (const name in trailers) end += `${name}: ${trailers[name]}\r\n`;
+    this.socket.ref();
     this.socket.write(end + '\r\n');
-  }
-
-  receive(data) {
-    this.buffer = this.buffer === null ? data : Buffer.concat([this.buffer, data]);
-    while (this.buffer !== null && this.buffer.length >= this.needed) {
-      const end = this.buffer.indexOf(HEAD_END);
-      if (end < 0) return;
-      const lines = this.buffer.toString('utf8', 0, end).split('\r\n');
-      const headers = {};
-      for (let i = 1; i < lines.length; i++) {
-        const colon = lines[i].indexOf(':');
-        headers[lines[i].slice(0, colon).toLowerCase()] = lines[i].slice(colon + 1).trim();
-      }
-      const total = end + 4 + Number(headers['content-length'] || 0);
-      if (this.buffer.length < total) {
-        this.needed = total;
-        return;
-      }
-      const body = this.buffer.toString('utf8', end + 4, total);
-      const status = Number(lines[0].split(' ')[1]);
-      this.needed = 0;
-      this.buffer = this.buffer.length > total ? this.buffer.subarray(total) : null;
-      this.pending.shift()({ status, headers, body });
-    }
+    return new Promise((resolve) => {
+      this.ended = resolve;
+    });
   }
 }
 
@@ -173,34 +264,32 @@ function logError(title, error) {
   logAs('ERROR', `${title} \t${text}`);
 }
 
-function sendError(action, error) {
-  const answer = toAnswer(error);
-  return api.send('POST', action, JSON.stringify(answer), {
-    'Content-Type': 'application/json',
-    'Lambda-Runtime-Function-Error-Type': answer.errorType.replace(/[^\x20-\x7e]/g, '?'),
-  });
+/** The type of an error as a line of a head takes it. */
+function plainType(answer) {
+  return answer.errorType.slice(0, 1024).replace(/[^\x20-\x7e]/g, '?');
 }
 
-/** Answers an invocation with an error; behind what has been streamed already, if there is any. */
-function reportError(invocation, error) {
-  if (!invocation.begun) return sendError(`invocation/${invocation.id}/error`, error);
+/** Ends an answer that has begun with an error. */
+function breakOff(invocation, error) {
   const answer = toAnswer(error);
-  api.close({
-    'Lambda-Runtime-Function-Error-Type': answer.errorType.replace(/[^\x20-\x7e]/g, '?'),
+  return invocation.answer.close({
+    'Lambda-Runtime-Function-Error-Type': plainType(answer),
     'Lambda-Runtime-Function-Error-Body': Buffer.from(JSON.stringify(answer)).toString('base64'),
   });
-  return new Promise((resolve) => api.pending.splice(api.pending.length - 1, 1, resolve));
 }
 
 /** An error that nobody caught: it is the answer, and the end of this process. */
 async function die(title, error, code) {
   logError(title, error);
-  api.socket.ref();
-  if (current === null) {
-    await sendError('init/error', error);
-  } else if (!current.finished) {
-    current.finished = true;
-    await reportError(current, error);
+  await channel.connected;
+  if (current === null || !current.finished) {
+    if (current !== null) current.finished = true;
+    if (current?.answer) {
+      await breakOff(current, error);
+    } else {
+      const answer = toAnswer(error);
+      channel.sendLast(plainType(answer), JSON.stringify(answer));
+    }
   }
   process.exit(code);
 }
@@ -213,17 +302,16 @@ const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 function responseStream(invocation) {
   const { Writable } = require('node:stream');
   const begin = () => {
-    if (invocation.begun) return;
-    invocation.begun = true;
+    if (invocation.answer) return;
     const kind = stream.metadata === undefined ? stream.contentType : 'application/vnd.awslambda.http-integration-response';
-    api.open(`invocation/${invocation.id}/response`, {
+    invocation.answer = new StreamedAnswer(env.AWS_LAMBDA_RUNTIME_API, invocation.id, {
       'Content-Type': kind ?? 'application/octet-stream',
       'Lambda-Runtime-Function-Response-Mode': 'streaming',
       Trailer: 'Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body',
     });
     // The status and the headers, then what separates them from the body.
     if (stream.metadata !== undefined) {
-      api.piece(Buffer.concat([Buffer.from(JSON.stringify(stream.metadata)), Buffer.alloc(8)]), () => {});
+      invocation.answer.piece(Buffer.concat([Buffer.from(JSON.stringify(stream.metadata)), Buffer.alloc(8)]), () => {});
     }
   };
   const stream = new Writable({
@@ -231,9 +319,9 @@ function responseStream(invocation) {
       if (invocation.finished) return done();
       begin();
       // Until the piece is out, the process has something to do.
-      api.socket.ref();
-      api.piece(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk), () => {
-        if (!invocation.finished) api.socket.unref();
+      invocation.answer.socket.ref();
+      invocation.answer.piece(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk), () => {
+        if (!invocation.finished) invocation.answer.socket.unref();
         done();
       });
     },
@@ -244,7 +332,7 @@ function responseStream(invocation) {
   stream.on('finish', () => {
     if (invocation.finished) return;
     begin();
-    finish(invocation, () => api.close());
+    if (ends(invocation)) invocation.answer.close().then(ask);
   });
   stream.on('error', (error) => fail(invocation, error));
   return stream;
@@ -375,7 +463,7 @@ function isEsModule(directory) {
 
 // --- Invocations -------------------------------------------------------------------------------------------------
 
-function parseHeader(text) {
+function parseLine(text) {
   if (!text) return undefined;
   try {
     return JSON.parse(text);
@@ -384,7 +472,7 @@ function parseHeader(text) {
   }
 }
 
-function makeContext(headers, deadline) {
+function makeContext([id, deadline, arn, , clientContext, identity]) {
   return {
     callbackWaitsForEmptyEventLoop: true,
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
@@ -392,11 +480,11 @@ function makeContext(headers, deadline) {
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
-    clientContext: parseHeader(headers['lambda-runtime-client-context']),
-    identity: parseHeader(headers['lambda-runtime-cognito-identity']),
-    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
-    awsRequestId: headers['lambda-runtime-aws-request-id'],
-    getRemainingTimeInMillis: () => deadline - Date.now(),
+    clientContext: parseLine(clientContext),
+    identity: parseLine(identity),
+    invokedFunctionArn: arn,
+    awsRequestId: id,
+    getRemainingTimeInMillis: () => Number(deadline) - Date.now(),
   };
 }
 
@@ -405,17 +493,12 @@ function ends(invocation) {
   if (invocation.finished) return false;
   invocation.finished = true;
   invocation.settle = undefined;
-  api.socket.ref();
   return true;
 }
 
-/** Answers, and asks for the next event in the same breath. */
-function finish(invocation, send) {
-  if (!ends(invocation)) return;
-  api.socket.cork();
-  send();
-  next();
-  api.socket.uncork();
+/** Asks for an event. */
+function ask() {
+  channel.exchange(ASK, '', '');
 }
 
 function succeed(invocation, value) {
@@ -425,13 +508,16 @@ function succeed(invocation, value) {
   } catch (error) {
     return fail(invocation, new RuntimeError('MarshalError', `Unable to stringify response body: ${error.message}`, error));
   }
-  if (ends(invocation)) api.send('POST', `invocation/${invocation.id}/response/next`, body, JSON_BODY).then(invoke);
+  if (ends(invocation)) channel.exchange(RESPONSE, '', body);
 }
 
 function fail(invocation, error) {
   if (invocation.finished) return;
   logError('Invoke Error', error);
-  finish(invocation, () => reportError(invocation, error));
+  if (!ends(invocation)) return;
+  if (invocation.answer) return breakOff(invocation, error).then(ask);
+  const answer = toAnswer(error);
+  channel.exchange(ERROR, plainType(answer), JSON.stringify(answer));
 }
 
 // With nothing left to wait for, what a callback left behind is the answer; without one the answer is null.
@@ -445,20 +531,14 @@ function answerLeftOver() {
 
 let handler;
 
-function next() {
-  api.send('GET', 'invocation/next').then(invoke);
-}
-
-function invoke({ status, headers, body }) {
-  if (status !== 200) process.exit(1);
-  const invocation = { id: headers['lambda-runtime-aws-request-id'], finished: false, settle: undefined, stream: undefined, begun: false };
+/** Takes an event: its payload, and what else is told of it. */
+function invoke(told, body) {
+  const [id, , , trace] = told;
+  const invocation = { id, finished: false, settle: undefined, stream: undefined, answer: undefined };
   current = invocation;
-  requestId = invocation.id;
-  const trace = headers['lambda-runtime-trace-id'];
+  requestId = id;
   if (trace) env._X_AMZN_TRACE_ID = trace;
   else delete env._X_AMZN_TRACE_ID;
-  // While the handler runs, only its own work keeps the event loop going.
-  api.socket.unref();
 
   let event;
   try {
@@ -466,7 +546,7 @@ function invoke({ status, headers, body }) {
   } catch (error) {
     return fail(invocation, new RuntimeError('UnmarshalError', `Unable to parse the event: ${error.message}`, error));
   }
-  const context = makeContext(headers, Number(headers['lambda-runtime-deadline-ms']));
+  const context = makeContext(told);
   const callback = (error, value) => {
     if (invocation.finished || invocation.settle) return;
     invocation.settle = () => (error === null || error === undefined ? succeed(invocation, value) : fail(invocation, error));
@@ -521,11 +601,13 @@ function begin() {
     die('Unhandled Promise Rejection', new RuntimeError('UnhandledPromiseRejection', String(reason), reason), 128);
   });
   process.on('beforeExit', answerLeftOver);
-  api = new RuntimeApi(env.AWS_LAMBDA_RUNTIME_API);
+  channel = new Channel(env.ALOFT_CHANNEL);
+  delete env.ALOFT_CHANNEL;
   loadHandler(env._HANDLER).then(
-    (loaded) => {
+    async (loaded) => {
       handler = loaded;
-      next();
+      await channel.connected;
+      ask();
       setHeapFlag(process.execArgv.find((it) => it.startsWith(HEAP)));
     },
     (error) => die('Uncaught Exception', error, 1),
@@ -533,32 +615,40 @@ function begin() {
 }
 
 /**
- * Goes once through all that a first invocation takes, with a handler that does nothing and a Runtime API that says what
- * it must: what Node compiles when it is first called is compiled then. Nothing of it stays.
+ * Goes once through all that a first invocation takes, with a handler that does nothing and a cloud that says what it
+ * must: what Node compiles when it is first called is compiled then. Nothing of it stays.
  */
 function rehearse(done) {
-  const head = 'HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 0\r\nContent-Length: 2\r\n\r\n{}';
-  const server = net.createServer((socket) => {
-    socket.on('error', () => {});
-    socket.once('data', () => {
-      socket.write(head);
-      socket.once('data', () => {
-        for (const it of [api.socket, socket]) it.removeAllListeners('close').on('error', () => {}).destroy();
+  const place = '@aloft-rehearsal';
+  const server = net.createServer();
+  const isToldOf = new Promise((resolve) => {
+    server.on('connection', (socket) => {
+      socket.on('error', () => {});
+      // An event of one line, which is there before it is waited for.
+      socket.write('\x04\0\x02\0\x02\0\0\x000\n{}', () => resolve(socket));
+    });
+  });
+  server.listen({ path: `\0${place.slice(1)}` }, async () => {
+    taskRoot = __dirname;
+    channel = new Channel(place);
+    handler = await loadHandler('rehearsal.handler');
+    await channel.connected;
+    const socket = await isToldOf;
+    const { turn } = channel;
+    channel.turn = () => {
+      // The second time it would wait for another.
+      channel.turn = () => {
+        socket.destroy();
         server.close();
-        [taskRoot, plain, api, handler, requestId, current] = [undefined, undefined, undefined, undefined, undefined, null];
+        channel.close();
+        [taskRoot, plain, channel, handler, requestId, current] = [undefined, undefined, undefined, undefined, undefined, null];
         delete require.cache[path.join(__dirname, 'rehearsal.js')];
         module.children.length = 0;
         done();
-      });
-    });
-  });
-  server.listen(0, '127.0.0.1', () => {
-    taskRoot = __dirname;
-    api = new RuntimeApi(`127.0.0.1:${server.address().port}`);
-    loadHandler('rehearsal.handler').then((loaded) => {
-      handler = loaded;
-      next();
-    });
+      };
+      turn();
+    };
+    ask();
   });
 }
 

@@ -73,6 +73,7 @@ impl Runtime for NodeJs {
             variables,
             runtime_directory: directory.to_owned(),
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
+            channel: true,
             version: format!("nodejs:{}", found.version),
             invalid: None,
             wrapper: None,

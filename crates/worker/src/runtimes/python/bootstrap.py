@@ -1,7 +1,6 @@
-"""Python in an execution environment: loads the handler, asks the Runtime API for events, answers them.
+"""Python in an execution environment: loads the handler, asks the cloud for events, answers them.
 
-It speaks HTTP over one plain socket, since Python's own HTTP client costs several times what an invocation costs
-otherwise. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
+It speaks over the channel: HTTP costs several times what an invocation costs otherwise. Whatever it shows to the function (context, errors, log lines) has the shape that Lambda gives it.
 """
 
 import sys
@@ -10,67 +9,52 @@ import sys
 sys.dont_write_bytecode = True
 
 import _socket  # What `socket` is made of; that one takes as long to import as all of this takes to run.
+import _struct
 import importlib
 import json
 import logging
 import os
 import time
 
-NO_DELAY = (_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+ASK, RESPONSE, ERROR, LAST_ERROR = range(4)
+# Its kind, a zero, the lengths of its head and of its body.
+FRONT = "<BBHI"
+FRONT_SIZE = 8
 
 
-class RuntimeApi:
-    """One keep-alive connection to the Runtime API."""
+class Channel:
+    """One connection to the cloud: a message there, a message back."""
 
     def __init__(self, address):
-        host, port = address.rsplit(":", 1)
-        self.host = address.encode()
-        self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        self.socket.connect((host, int(port)))
-        self.socket.setsockopt(*NO_DELAY)
-        self.buffer = b""
+        if address.startswith("@"):
+            self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+            self.socket.connect("\0" + address[1:])
+        else:
+            host, port = address.rsplit(":", 1)
+            self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            self.socket.connect((host, int(port)))
+            self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
 
-    def request(self, method, action, body=None, error_type=None):
-        """The bytes of a request."""
-        head = b"%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: %s\r\n" % (method, action, self.host)
-        if error_type is not None:
-            plain = error_type.encode("ascii", "replace").replace(b"\n", b" ").replace(b"\r", b" ")
-            head += b"Lambda-Runtime-Function-Error-Type: %s\r\n" % plain
-        if body is None:
-            return head + b"\r\n"
-        return head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-
-    def send(self, data):
-        view = memoryview(data)
-        while view:
-            view = view[self.socket.send(view) :]
+    def send(self, kind, head=b"", body=b""):
+        data = memoryview(_struct.pack(FRONT, kind, 0, len(head), len(body)) + head + body)
+        while data:
+            data = data[self.socket.send(data) :]
 
     def receive(self):
-        """The next answer: its status, its headers in lower case, its body."""
-        while True:
-            end = self.buffer.find(b"\r\n\r\n")
-            if end >= 0:
-                break
-            self.fill(65536)
-        status, *lines = self.buffer[:end].split(b"\r\n")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
-        total = end + 4 + int(headers.get(b"content-length", b"0"))
-        if len(self.buffer) < total:
-            parts = [self.buffer]
-            missing = total - len(self.buffer)
+        """The next message: its head and its body."""
+        data = self.read(65536)
+        while len(data) < FRONT_SIZE:
+            data += self.read(65536)
+        _, _, head, body = _struct.unpack_from(FRONT, data)
+        total = FRONT_SIZE + head + body
+        if len(data) < total:
+            parts = [data]
+            missing = total - len(data)
             while missing > 0:
-                data = self.read(min(missing, 1 << 20))
-                parts.append(data)
-                missing -= len(data)
-            self.buffer = b"".join(parts)
-        body, self.buffer = self.buffer[end + 4 : total], self.buffer[total:]
-        return int(status.split(b" ")[1]), headers, body
-
-    def fill(self, size):
-        self.buffer += self.read(size)
+                parts.append(self.read(min(missing, 1 << 20)))
+                missing -= len(parts[-1])
+            data = b"".join(parts)
+        return data[FRONT_SIZE : FRONT_SIZE + head], data[FRONT_SIZE + head :]
 
     def read(self, size):
         data = self.socket.recv(size)
@@ -160,6 +144,11 @@ def describe(error, request_id):
     }
 
 
+def plain_type(answer):
+    """The type of an error as a head takes it."""
+    return answer["errorType"][:1024].encode("ascii", "replace").replace(b"\n", b" ").replace(b"\r", b" ")
+
+
 def log_error(error, answer, plain):
     if plain:
         return
@@ -225,9 +214,9 @@ class ClientContext:
     __slots__ = ["custom", "env", "client"]
 
 
-def parse_header(headers, name):
+def parse_line(line):
     try:
-        return json.loads(headers.get(name) or b"null")
+        return json.loads(line or b"null")
     except ValueError:
         return None
 
@@ -235,19 +224,19 @@ def parse_header(headers, name):
 class LambdaContext:
     """The second argument of a handler."""
 
-    def __init__(self, headers):
-        self.aws_request_id = headers[b"lambda-runtime-aws-request-id"].decode()
+    def __init__(self, request_id, deadline, arn, client_context, identity):
+        self.aws_request_id = request_id
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
         self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.invoked_function_arn = headers.get(b"lambda-runtime-invoked-function-arn", b"").decode()
+        self.invoked_function_arn = arn.decode()
         self.tenant_id = None
-        self._epoch_deadline_time_in_ms = int(headers.get(b"lambda-runtime-deadline-ms", b"0"))
+        self._epoch_deadline_time_in_ms = int(deadline)
 
         self.client_context = None
-        client_context = parse_header(headers, b"lambda-runtime-client-context")
+        client_context = parse_line(client_context)
         if isinstance(client_context, dict):
             self.client_context = ClientContext()
             self.client_context.custom = client_context.get("custom")
@@ -258,7 +247,7 @@ class LambdaContext:
                 for name in Client.__slots__:
                     setattr(self.client_context.client, name, client_context["client"].get(name))
 
-        identity = parse_header(headers, b"lambda-runtime-cognito-identity")
+        identity = parse_line(identity)
         if not isinstance(identity, dict):
             identity = {}
         self.identity = CognitoIdentity()
@@ -281,7 +270,7 @@ class LambdaContext:
 
 def main():
     plain = os.environ.pop("ALOFT_PLAIN_LOGS", None) == "1"
-    api = RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    channel = Channel(os.environ.pop("ALOFT_CHANNEL"))
     set_up_logging(plain)
     # `-c` puts the working directory first; the package takes that place, as on Lambda.
     sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
@@ -290,38 +279,30 @@ def main():
     except Exception as error:
         answer = describe(error, "")
         log_error(error, answer, plain)
-        api.send(api.request(b"POST", b"init/error", json.dumps(answer).encode(), answer["errorType"]))
-        api.receive()
+        channel.send(LAST_ERROR, plain_type(answer), json.dumps(answer).encode())
+        channel.receive()
         sys.exit(1)
 
-    ask = api.request(b"GET", b"invocation/next")
-    api.send(ask)
+    message = (ASK,)
     while True:
-        status, headers, body = api.receive()
-        if status != 200:
-            sys.exit(1)
-        request_id = headers[b"lambda-runtime-aws-request-id"].decode()
+        sys.stdout.flush()
+        channel.send(*message)
+        head, body = channel.receive()
+        request_id, deadline, arn, trace, client_context, identity = head.split(b"\n")[:6]
+        request_id = request_id.decode()
         RequestFilter.request_id = request_id
-        if b"lambda-runtime-trace-id" in headers:
-            os.environ["_X_AMZN_TRACE_ID"] = headers[b"lambda-runtime-trace-id"].decode()
+        if trace:
+            os.environ["_X_AMZN_TRACE_ID"] = trace.decode()
         else:
             os.environ.pop("_X_AMZN_TRACE_ID", None)
-        action = b"invocation/%s/" % request_id.encode()
         try:
             try:
                 event = json.loads(body)
             except ValueError as error:
                 raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error) from error
-            result = encode(handler(event, LambdaContext(headers)))
-            # The answer and the question for the next event in one.
-            answer = api.request(b"POST", action + b"response/next", result)
+            context = LambdaContext(request_id, deadline, arn, client_context, identity)
+            message = (RESPONSE, b"", encode(handler(event, context)))
         except Exception as error:
-            details = describe(error, request_id)
-            log_error(error, details, plain)
-            failed = api.request(b"POST", action + b"error", json.dumps(details).encode(), details["errorType"])
-            sys.stdout.flush()
-            api.send(failed)
-            api.receive()
-            answer = ask
-        sys.stdout.flush()
-        api.send(answer)
+            answer = describe(error, request_id)
+            log_error(error, answer, plain)
+            message = (ERROR, plain_type(answer), json.dumps(answer).encode())

@@ -78,6 +78,7 @@ impl Runtime for Python {
             variables: BTreeMap::from([("PYTHONPATH".to_owned(), search_path(modules))]),
             runtime_directory: directory.to_owned(),
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
+            channel: true,
             version: format!("python:{}", found.version),
             invalid: None,
             wrapper: None,

@@ -58,6 +58,7 @@ impl Runtime for Ruby {
             ]),
             runtime_directory: directory.to_owned(),
             execution_environment: Some(format!("AWS_Lambda_{}", spec.runtime)),
+            channel: false,
             version: format!("ruby:{}", found.version),
             invalid: None,
             wrapper: None,
