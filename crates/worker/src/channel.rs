@@ -1,18 +1,24 @@
 //! The channel by which our own bootstraps take events and answer them: the Runtime API without HTTP.
 //!
-//! The bootstrap connects once, and then each side writes one message and waits for the other's: what costs an
-//! invocation most otherwise is what HTTP and TCP are made of. A message is eight bytes (its kind, a zero, the length of
-//! its head in two bytes, that of its body in four, little-endian), the head, and the body. The meaning is in
-//! [`Exchange`], as that of the Runtime API, which is there beside it: for other people's clients, and for answers that are
-//! written piece by piece. Keeps true: one connection is served at a time; what is too large is read and not kept.
+//! The bootstrap connects twice, once for what it says and once for what it hears, and then each side sends one message and
+//! waits for the other's: what costs an invocation most otherwise is what HTTP and TCP are made of. (A local socket that is
+//! both written and read wakes its reader for nothing whenever the other side has read.) A message is eight bytes (its
+//! kind, a zero, the length of its head in two bytes, that of its body in four, little-endian), the head, and the body. The
+//! meaning is in [`Exchange`], as that of the Runtime API, which is there beside it: for other people's clients, and for
+//! answers that are written piece by piece. Between two invocations the connection lies in the exchange, and whoever has
+//! an invocation speaks to the bootstrap without a task in between. Keeps true: there is one connection; what is too large
+//! is read and not kept.
 
-use crate::exchange::{Exchange, Handed};
+use crate::exchange::{Answer, Exchange, Handed};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use std::io;
+use std::fmt;
+use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::oneshot;
 
 /// The bootstrap asks for an event.
 const ASK: u8 = 0;
@@ -31,8 +37,6 @@ const FRONT: usize = 8;
 const ERROR_LIMIT: usize = 256 * 1024;
 /// What is read at once.
 const BUFFER: usize = 16 * 1024;
-/// How long nobody is let in after a failure.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a bootstrap connects to.
 #[derive(Debug)]
@@ -43,30 +47,12 @@ pub(crate) enum Door {
     Shared(TcpListener),
 }
 
-/// Serves until the task is aborted.
+/// Lets the bootstrap in, until it asks for its first event or cannot.
 pub(crate) async fn serve(door: Door, exchange: Arc<Exchange>) {
-    loop {
-        let served = match &door {
-            Door::Own(listener) => serve_one(listener.accept().await.map(|it| it.0), &exchange).await,
-            Door::Shared(listener) => {
-                let accepted = listener.accept().await.and_then(|(it, _)| it.set_nodelay(true).map(|()| it));
-                serve_one(accepted, &exchange).await
-            }
-        };
-        if let Err(error) = served {
-            tracing::debug!(%error, "a bootstrap's connection ended");
-            // Out of descriptors, most likely: others must end before this can go on.
-            tokio::time::sleep(PAUSE).await;
-        }
+    match Connection::accept(&door).await {
+        Ok(connection) => connection.wait(exchange).await,
+        Err(error) => tracing::warn!(%error, "a bootstrap cannot be let in"),
     }
-}
-
-async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(
-    accepted: io::Result<S>,
-    exchange: &Exchange,
-) -> io::Result<()> {
-    let buffer = BytesMut::with_capacity(BUFFER);
-    Connection { stream: accepted?, buffer, written: Vec::new() }.serve(exchange).await
 }
 
 /// A message of the bootstrap.
@@ -78,45 +64,94 @@ struct Message {
     body: Option<Bytes>,
 }
 
-struct Connection<S> {
-    stream: S,
+/// What a bootstrap says comes from here, and what it hears goes there.
+pub(crate) struct Connection {
+    says: Box<dyn AsyncRead + Send + Unpin>,
+    hears: Box<dyn AsyncWrite + Send + Unpin>,
     buffer: BytesMut,
     written: Vec<u8>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Serves until the bootstrap ends the connection or breaks a rule.
-    async fn serve(mut self, exchange: &Exchange) -> io::Result<()> {
-        let mut current: Option<String> = None;
-        while let Some(Message { kind, head, body }) = self.read(exchange.limits.response).await? {
-            let id = current.as_deref().unwrap_or_default();
-            // Whether an answer was taken only the invoker hears.
-            match (kind, body) {
-                (ASK, _) => {}
-                (RESPONSE, Some(body)) => drop(exchange.respond(id, body, false)),
-                (RESPONSE | ERROR | LAST_ERROR, None) => drop(exchange.respond(id, Bytes::new(), true)),
-                (ERROR | LAST_ERROR, Some(body)) if current.is_some() => drop(exchange.fail(id, body)),
-                (LAST_ERROR, Some(body)) => {
-                    let error_type = String::from_utf8_lossy(&head).into_owned();
-                    drop(exchange.fail_initialization(body, Some(error_type)));
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    async fn accept(door: &Door) -> io::Result<Self> {
+        let (says, hears): (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>) =
+            match door {
+                Door::Own(listener) => {
+                    let (says, hears) = (listener.accept().await?.0, listener.accept().await?.0);
+                    (Box::new(says), Box::new(Quiet { stream: hears.into_std()?, full: None }))
                 }
-                _ => return Err(io::ErrorKind::InvalidData.into()),
-            }
-            if kind == LAST_ERROR {
-                self.write(ACKNOWLEDGED, &[], &[]).await?;
-                continue;
-            }
-            let handed = tokio::select! {
-                biased;
-                handed = exchange.next() => handed,
-                // It has nothing to say now: this is its end, and the event is for whoever comes after it.
-                _ = self.stream.read_buf(&mut self.buffer) => return Ok(()),
+                Door::Shared(listener) => {
+                    let (says, hears) = (listener.accept().await?.0, listener.accept().await?.0);
+                    hears.set_nodelay(true)?;
+                    (Box::new(says), Box::new(hears))
+                }
             };
-            let Ok(handed) = handed else { return Ok(()) };
-            self.write(EVENT, &lines(&handed), &handed.invocation.payload).await?;
-            current = Some(handed.invocation.request_id.clone());
+        Ok(Self { says, hears, buffer: BytesMut::with_capacity(BUFFER), written: Vec::new() })
+    }
+
+    /// Waits until the bootstrap asks for an event, or says that there will be none.
+    async fn wait(mut self, exchange: Arc<Exchange>) {
+        match self.read(ERROR_LIMIT).await {
+            Ok(Some(Message { kind: ASK, .. })) => exchange.park(self).await,
+            Ok(Some(Message { kind: LAST_ERROR, head, body })) => {
+                let error_type = String::from_utf8_lossy(&head).into_owned();
+                drop(exchange.fail_initialization(body.unwrap_or_default(), Some(error_type)));
+                let _ = self.write(ACKNOWLEDGED, &[], &[]).await;
+            }
+            Ok(None) => {}
+            Ok(Some(message)) => tracing::debug!(message.kind, "a bootstrap breaks the rules"),
+            Err(error) => tracing::debug!(%error, "a bootstrap's connection ended"),
         }
-        Ok(())
+    }
+
+    /// Tells the bootstrap of an invocation.
+    pub(crate) async fn tell(&mut self, handed: &Handed) -> io::Result<()> {
+        self.write(EVENT, &lines(handed), &handed.invocation.payload).await
+    }
+
+    /// Waits for the answer to what was told, which may also come by the Runtime API. Nothing when there will be none.
+    pub(crate) async fn answer(
+        mut self,
+        exchange: &Arc<Exchange>,
+        handed: &Handed,
+        mut answered: oneshot::Receiver<Answer>,
+    ) -> Option<Answer> {
+        let id = handed.invocation.request_id.as_str();
+        let said = tokio::select! {
+            biased;
+            said = self.read(exchange.limits.response) => said,
+            answer = &mut answered => {
+                tokio::spawn(self.wait(exchange.clone()));
+                return answer.ok();
+            }
+        };
+        let Message { kind, body, .. } = match said {
+            Ok(said) => said?,
+            Err(error) => {
+                tracing::debug!(%error, "a bootstrap's connection ended");
+                return None;
+            }
+        };
+        // Whether it was taken only the invoker hears.
+        match (kind, body) {
+            (RESPONSE, Some(body)) => drop(exchange.respond(id, body, false)),
+            (ERROR | LAST_ERROR, Some(body)) => drop(exchange.fail(id, body)),
+            (RESPONSE | ERROR | LAST_ERROR, None) => drop(exchange.respond(id, Bytes::new(), true)),
+            _ => return None,
+        }
+        let answer = answered.try_recv().ok();
+        if kind == LAST_ERROR {
+            let _ = self.write(ACKNOWLEDGED, &[], &[]).await;
+        } else {
+            exchange.park(self).await;
+        }
+        answer
     }
 
     /// The next message; nothing at the end of the connection.
@@ -133,7 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let head = Bytes::copy_from_slice(&self.buffer.split_to(head));
         let limit = if matches!(kind, ERROR | LAST_ERROR) { ERROR_LIMIT } else { limit };
-        let body = if body > limit { self.skip(body).await.map(|()| None) } else { self.take(body).await.map(Some) };
+        let body =
+            if body > limit { self.skip(body).await.map(|()| None) } else { self.take(body).await.map(Some) };
         Ok(Some(Message { kind, head, body: body? }))
     }
 
@@ -141,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn fill(&mut self, wanted: usize) -> io::Result<bool> {
         while self.buffer.len() < wanted {
             self.buffer.reserve(BUFFER);
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            if self.says.read_buf(&mut self.buffer).await? == 0 {
                 let whole = self.buffer.is_empty();
                 return if whole { Ok(false) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
             }
@@ -155,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         body.extend_from_slice(&self.buffer.split_to(length.min(self.buffer.len())));
         while body.len() < length {
             let missing = length - body.len();
-            if self.stream.read_buf(&mut (&mut body).limit(missing)).await? == 0 {
+            if self.says.read_buf(&mut (&mut body).limit(missing)).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -188,10 +224,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What is long is not copied.
         if body.len() <= BUFFER {
             self.written.extend_from_slice(body);
-            return self.stream.write_all(&self.written).await;
+            return self.hears.write_all(&self.written).await;
         }
-        self.stream.write_all(&self.written).await?;
-        self.stream.write_all(body).await
+        self.hears.write_all(&self.written).await?;
+        self.hears.write_all(body).await
     }
 }
 
@@ -212,4 +248,38 @@ fn lines(handed: &Handed) -> Vec<u8> {
     line(invocation.client_context.as_deref().unwrap_or_default());
     line(invocation.cognito_identity.as_deref().unwrap_or_default());
     lines
+}
+
+/// A local socket that is only written to. It is not waited for until it is full: this process would be woken each time
+/// the other side has read.
+struct Quiet {
+    stream: std::os::unix::net::UnixStream,
+    /// The same, while it is waited for.
+    full: Option<UnixStream>,
+}
+
+impl AsyncWrite for Quiet {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let full = match &mut this.full {
+            Some(full) => full,
+            None => match (&this.stream).write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    this.full.insert(UnixStream::from_std(this.stream.try_clone()?)?)
+                }
+                written => return Poll::Ready(written),
+            },
+        };
+        let written = ready!(Pin::new(full).poll_write(context, bytes));
+        this.full = None;
+        Poll::Ready(written)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(std::net::Shutdown::Write))
+    }
 }

@@ -338,7 +338,11 @@ impl Environment {
         let who = format!("the function `{}`", spec.name);
         let connections = outward::connections(connections, setting.outward.clone(), who);
         let questions = outward::questions(names, outward::name_servers);
-        Ok((api, Door::Own(channel), vec![tokio::spawn(connections).abort_handle(), tokio::spawn(questions).abort_handle()]))
+        Ok((
+            api,
+            Door::Own(channel),
+            vec![tokio::spawn(connections).abort_handle(), tokio::spawn(questions).abort_handle()],
+        ))
     }
 
     /// Waits until the runtime is ready, or is not going to be. Once.

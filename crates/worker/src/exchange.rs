@@ -3,6 +3,7 @@
 //! It is the Runtime API without HTTP. Keeps true: an invocation is handed over at most once and answered at most once;
 //! whatever comes twice, late or out of turn is refused.
 
+use crate::channel::Connection;
 use crate::extensions::Extensions;
 use crate::function::Invocation;
 use crate::limits::EnvironmentLimits;
@@ -66,6 +67,8 @@ pub(crate) struct Exchange {
 struct State {
     initialized: Option<oneshot::Sender<Initialized>>,
     waiting: usize,
+    /// The connection of a bootstrap that waits; it is counted in `waiting`.
+    parked: Option<Connection>,
     offer: Option<Offer>,
     current: Option<Current>,
     closed: bool,
@@ -105,8 +108,14 @@ impl Exchange {
         limits: EnvironmentLimits,
     ) -> (Arc<Self>, oneshot::Receiver<Initialized>) {
         let (sender, receiver) = oneshot::channel();
-        let state =
-            State { initialized: Some(sender), waiting: 0, offer: None, current: None, closed: false };
+        let state = State {
+            initialized: Some(sender),
+            waiting: 0,
+            parked: None,
+            offer: None,
+            current: None,
+            closed: false,
+        };
         (
             Arc::new(Self {
                 extensions,
@@ -123,12 +132,41 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The owner: offers an invocation. The answer comes at most once; never when the environment dies.
+    /// The owner: has an invocation run. The answer comes at most once; never when the environment dies. `told` is called when
+    /// the runtime is at work, or has been called.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        invocation: Arc<Invocation>,
+        timeout: Duration,
+        told: impl FnOnce(),
+    ) -> Option<Answer> {
+        if let Some(mut connection) = self.unpark() {
+            let (answer, answered) = oneshot::channel();
+            let handed = self.hand(Offer { invocation: invocation.clone(), timeout, answer });
+            if connection.tell(&handed).await.is_ok() {
+                told();
+                return connection.answer(self, &handed, answered).await;
+            }
+            // It does not have it.
+        }
+        let answered = self.offer(invocation, timeout);
+        told();
+        answered.await.ok()
+    }
+
+    /// The owner: offers an invocation to whoever asks for the next.
     pub(crate) fn offer(&self, invocation: Arc<Invocation>, timeout: Duration) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();
         self.lock().offer = Some(Offer { invocation, timeout, answer });
         self.offered.notify_one();
         receiver
+    }
+
+    fn unpark(&self) -> Option<Connection> {
+        let mut state = self.lock();
+        let connection = if state.closed { None } else { state.parked.take() }?;
+        state.waiting -= 1;
+        Some(connection)
     }
 
     /// The owner: takes back an offer. False when the runtime already has it.
@@ -157,44 +195,59 @@ impl Exchange {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
+        // Who is parked may still have something to do before its end, and stays connected.
         state.offer = None;
         state.current = None;
     }
 
     /// The runtime: asks for the next invocation and waits for it.
     pub(crate) async fn next(&self) -> Result<Handed, Refusal> {
-        if self.lock().initialized.is_some() {
-            self.extensions.initialized().await;
-        }
-        {
-            let mut state = self.lock();
-            if state.closed {
-                return Err(Refusal::State("Closed", "RuntimeReady"));
-            }
-            if state.current.as_ref().is_some_and(|current| current.answer.is_some()) {
-                return Err(Refusal::State("InvocationRunning", "RuntimeReady"));
-            }
-            state.current = None;
-            if let Some(initialized) = state.initialized.take() {
-                let _ = initialized.send(Initialized::Ready(Instant::now()));
-            }
-            state.waiting += 1;
-        }
+        self.begin_to_wait(None).await?;
         let _waiting = Waiting(self);
         self.parked.notify_waiters();
         loop {
             let offered = self.offered.notified();
-            if let Some(handed) = self.take_offer() {
-                return Ok(handed);
+            let offer = self.lock().offer.take();
+            if let Some(offer) = offer {
+                return Ok(self.hand(offer));
             }
             offered.await;
         }
     }
 
-    fn take_offer(&self) -> Option<Handed> {
+    /// The runtime: asks for the next invocation, which it shall be told of by this connection.
+    pub(crate) async fn park(&self, connection: Connection) {
+        if let Err(refusal) = self.begin_to_wait(Some(connection)).await {
+            tracing::debug!(?refusal, "a bootstrap asks out of turn");
+        }
+        self.parked.notify_waiters();
+    }
+
+    /// Counts a runtime that waits.
+    async fn begin_to_wait(&self, connection: Option<Connection>) -> Result<(), Refusal> {
+        if self.lock().initialized.is_some() {
+            self.extensions.initialized().await;
+        }
         let mut state = self.lock();
-        let Offer { invocation, timeout, answer } = state.offer.take()?;
-        state.current = Some(Current {
+        if state.closed {
+            return Err(Refusal::State("Closed", "RuntimeReady"));
+        }
+        if state.current.as_ref().is_some_and(|current| current.answer.is_some()) {
+            return Err(Refusal::State("InvocationRunning", "RuntimeReady"));
+        }
+        state.current = None;
+        if let Some(initialized) = state.initialized.take() {
+            let _ = initialized.send(Initialized::Ready(Instant::now()));
+        }
+        state.waiting += 1;
+        state.parked = connection.or(state.parked.take());
+        Ok(())
+    }
+
+    /// Makes an offer the current invocation.
+    fn hand(&self, offer: Offer) -> Handed {
+        let Offer { invocation, timeout, answer } = offer;
+        self.lock().current = Some(Current {
             request_id: invocation.request_id.clone(),
             answer: Some(answer),
             stream: invocation.stream.clone(),
@@ -203,7 +256,7 @@ impl Exchange {
         // The process reads the system's clock, whatever the cloud's clock says.
         let deadline_millis = Clock::system().now().add(timeout).millis();
         self.extensions.invoked(&invocation, deadline_millis);
-        Some(Handed { invocation, deadline_millis })
+        Handed { invocation, deadline_millis }
     }
 
     /// The runtime: answers the current invocation. `too_large` when the body was cut off.

@@ -11,6 +11,9 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long after its end a process may still be heard.
+const LAST_WORDS: Duration = Duration::from_millis(5);
+
 /// What an initialisation took before an invocation.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Before {
@@ -48,23 +51,29 @@ pub(crate) async fn run(environment: &Environment, invocation: &Arc<Invocation>,
         json!({ "requestId": invocation.request_id, "version": spec.version, "tracing": tracing })
     });
     let started = Instant::now();
-    let mut answer = environment.exchange.offer(invocation.clone(), left);
     // The function is at work while its first line is handed over.
-    environment.logs.flush();
-
-    let end = tokio::select! {
-        biased;
-        answer = &mut answer => match answer {
-            Ok(answer) => End::Answered(answer),
-            // It is being stopped.
-            Err(_) => End::Exited(environment.jailed.wait().await),
-        },
-        exit = environment.jailed.wait() => match answer.try_recv() {
-            Ok(answer) => End::Answered(answer),
-            Err(_) => End::Exited(exit),
-        },
-        (kind, reason) = extensions.until_failed() => End::Extension(kind, reason),
-        () = tokio::time::sleep(left) => End::TimedOut,
+    let told = || environment.logs.flush();
+    let mut answer = std::pin::pin!(environment.exchange.run(invocation.clone(), left, told));
+    let mut timeout = std::pin::pin!(tokio::time::sleep(left));
+    let mut silent = false;
+    let end = loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer, if !silent => match answer {
+                Some(answer) => break End::Answered(answer),
+                None => silent = true,
+            },
+            exit = environment.jailed.wait() => {
+                // What it said last may only just have come.
+                let last = async { if silent { None } else { answer.await } };
+                break match tokio::time::timeout(LAST_WORDS, last).await {
+                    Ok(Some(answer)) => End::Answered(answer),
+                    _ => End::Exited(exit),
+                };
+            }
+            (kind, reason) = extensions.until_failed() => break End::Extension(kind, reason),
+            () = &mut timeout => break End::TimedOut,
+        }
     };
     let mut took = before.spent + started.elapsed();
 

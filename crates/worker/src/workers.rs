@@ -24,8 +24,11 @@ use aloft_sandbox::{Destination, Isolation, Output, Sandbox};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// How long an invocation waits for an environment that has answered but not yet asked for more.
@@ -181,12 +184,12 @@ impl Workers {
             return refused;
         }
         let inner = self.0.clone();
-        let driven = tokio::spawn(async move {
+        let driven = async move {
             let result = inner.drive(spec, invocation).await;
             ended(&result);
             result
-        });
-        driven.await.map_err(io::Error::other)?
+        };
+        ToItsEnd(Some(Box::pin(driven))).await
     }
 
     /// Keeps so many environments of these versions of a function started from now on, used or not, and of no others.
@@ -522,6 +525,28 @@ impl Inner {
             self.stopped(&replaced).await;
         }
         Ok(matches!(environment.initialize(self.init_limit).await, Init::Ready(_)))
+    }
+}
+
+/// Runs on as a task of its own when whoever waits for it goes away.
+struct ToItsEnd<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+impl<T: Send + 'static> Future for ToItsEnd<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(future) = &mut self.0 else { return Poll::Pending };
+        let result = ready!(future.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(result)
+    }
+}
+
+impl<T: Send + 'static> Drop for ToItsEnd<T> {
+    fn drop(&mut self) {
+        if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(future);
+        }
     }
 }
 

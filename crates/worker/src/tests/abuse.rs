@@ -87,8 +87,8 @@ async fn neighbours() {
     let seen = abuse.attack(&json!({ "attack": "environment" })).await;
     let names: Vec<&str> = seen["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     assert!(!names.iter().any(|it| ["HOME", "CARGO_MANIFEST_DIR", "USER"].contains(it)), "{names:?}");
-    // Besides the three: the connection to the Runtime API, and the directory that is being listed.
-    assert_eq!(seen["descriptors"], json!(["0", "1", "2", "3", "4"]));
+    // Besides the three: the two of the channel, and the directory that is being listed.
+    assert_eq!(seen["descriptors"], json!(["0", "1", "2", "3", "4", "5"]));
     abuse.check(json!({ "attack": "writes" }), json!(["/tmp"])).await;
     abuse.bench.end().await;
 }

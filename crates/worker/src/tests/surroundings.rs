@@ -148,7 +148,7 @@ async fn directories_and_descriptors() {
     spec.layer_directories = vec![bench.code(&[("python/helper.py", "name = 'layer'")])];
     let code = bench.task_root(&spec);
     let first = parse(&bench.invoke(&spec, "{}").await.payload);
-    assert_eq!(first, json!([[], code, "", ["/dev/null", "pipe", "pipe", "socket"], "helper"]));
+    assert_eq!(first, json!([[], code, "", ["/dev/null", "pipe", "pipe", "socket", "socket"], "helper"]));
     let second = parse(&bench.invoke(&spec, "{}").await.payload);
     assert_eq!(second[0], json!(["mine"]));
     let mut left: Vec<_> =

@@ -34,18 +34,28 @@ class Channel {
     this.bytes = Buffer.allocUnsafeSlow(65536);
     // How much of a message has come.
     this.length = 0;
-    // It is read and written without the event loop, but for the first that happens to it.
-    this.connected = new Promise((resolve) => {
-      const colon = address.lastIndexOf(':');
-      const place = colon < 0 ? { path: `\0${address.slice(1)}` } : { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
-      this.socket = net.connect({ ...place, noDelay: true }, resolve).pause();
-    }).then(() => {
-      this.handle = this.socket._handle;
-      this.handle.setBlocking(true);
-      this.socket.unref();
-    });
-    // Nobody is left to work for.
-    this.socket.on('error', () => process.exit(1));
+    const colon = address.lastIndexOf(':');
+    const place = colon < 0 ? { path: `\0${address.slice(1)}` } : { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+    // They are read and written without the event loop, but for the first that happens to them.
+    const connect = () =>
+      new Promise((resolve) => {
+        const socket = net.connect({ ...place, noDelay: true }, () => resolve(socket)).pause();
+        // Nobody is left to work for.
+        socket.on('error', () => process.exit(1));
+      }).then((socket) => {
+        socket._handle.setBlocking(true);
+        return socket.unref();
+      });
+    // One for what it says, one for what it hears.
+    this.connected = connect()
+      .then((socket) => {
+        this.says = socket;
+        return connect();
+      })
+      .then((socket) => {
+        this.hears = socket;
+        this.handle = socket._handle;
+      });
     this.turn = () => (this.lives ? this.listen() : this.receive());
     // A process that wants to hear signals, or is being debugged, must not stand still.
     this.lives = /--inspect/.test(env.NODE_OPTIONS);
@@ -75,7 +85,7 @@ class Channel {
     bytes.writeUInt32LE(length, 4);
     const end = FRONT + head.length + length;
     try {
-      for (let offset = 0; offset < end; ) offset += fs.writeSync(this.handle.fd, bytes, offset, end - offset);
+      for (let offset = 0; offset < end; ) offset += fs.writeSync(this.says._handle.fd, bytes, offset, end - offset);
     } catch {
       process.exit(1);
     }
@@ -99,23 +109,22 @@ class Channel {
   /** Waits for an event as everything waits in Node. */
   listen() {
     this.handle.setBlocking(false);
-    this.socket.ref();
-    if (this.socket.listenerCount('data') === 0) {
-      this.socket.on('data', (data) => {
+    this.hears.ref();
+    if (this.hears.listenerCount('data') === 0) {
+      this.hears.on('data', (data) => {
         for (let offset = 0; offset < data.length; ) {
           const copied = data.copy(this.bytes, this.length, offset);
           offset += copied;
           this.took(copied);
           if (this.isWhole()) {
-            this.handle.setBlocking(true);
-            this.socket.unref();
+            this.hears.unref();
             this.hand();
           }
         }
       });
-      this.socket.on('close', () => process.exit(1));
+      this.hears.on('close', () => process.exit(1));
     }
-    this.socket.resume();
+    this.hears.resume();
   }
 
   took(count) {
@@ -151,7 +160,7 @@ class Channel {
 
   close() {
     process.off('newListener', this.watch);
-    this.socket.removeAllListeners().on('error', () => {}).destroy();
+    for (const socket of [this.says, this.hears]) socket.removeAllListeners().on('error', () => {}).destroy();
   }
 }
 
@@ -621,11 +630,12 @@ function begin() {
 function rehearse(done) {
   const place = '@aloft-rehearsal';
   const server = net.createServer();
+  const sockets = [];
   const isToldOf = new Promise((resolve) => {
     server.on('connection', (socket) => {
       socket.on('error', () => {});
       // An event of one line, which is there before it is waited for.
-      socket.write('\x04\0\x02\0\x02\0\0\x000\n{}', () => resolve(socket));
+      if (sockets.push(socket) === 2) socket.write('\x04\0\x02\0\x02\0\0\x000\n{}', resolve);
     });
   });
   server.listen({ path: `\0${place.slice(1)}` }, async () => {
@@ -633,12 +643,12 @@ function rehearse(done) {
     channel = new Channel(place);
     handler = await loadHandler('rehearsal.handler');
     await channel.connected;
-    const socket = await isToldOf;
+    await isToldOf;
     const { turn } = channel;
     channel.turn = () => {
       // The second time it would wait for another.
       channel.turn = () => {
-        socket.destroy();
+        for (const socket of sockets) socket.destroy();
         server.close();
         channel.close();
         [taskRoot, plain, channel, handler, requestId, current] = [undefined, undefined, undefined, undefined, undefined, null];

@@ -26,19 +26,26 @@ class Channel:
     """One connection to the cloud: a message there, a message back."""
 
     def __init__(self, address):
+        # One for what it says, one for what it hears.
+        self.says = self.connect(address)
+        self.hears = self.connect(address)
+
+    @staticmethod
+    def connect(address):
         if address.startswith("@"):
-            self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            self.socket.connect("\0" + address[1:])
+            socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+            socket.connect("\0" + address[1:])
         else:
             host, port = address.rsplit(":", 1)
-            self.socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-            self.socket.connect((host, int(port)))
-            self.socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            socket = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            socket.connect((host, int(port)))
+            socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        return socket
 
     def send(self, kind, head=b"", body=b""):
         data = memoryview(_struct.pack(FRONT, kind, 0, len(head), len(body)) + head + body)
         while data:
-            data = data[self.socket.send(data) :]
+            data = data[self.says.send(data) :]
 
     def receive(self):
         """The next message: its head and its body."""
@@ -57,7 +64,7 @@ class Channel:
         return data[FRONT_SIZE : FRONT_SIZE + head], data[FRONT_SIZE + head :]
 
     def read(self, size):
-        data = self.socket.recv(size)
+        data = self.hears.recv(size)
         if not data:
             # Nobody is left to work for.
             os._exit(1)
