@@ -138,20 +138,23 @@ impl Connection {
                 return None;
             }
         };
-        // Whether it was taken only the invoker hears.
-        match (kind, body) {
-            (RESPONSE, Some(body)) => drop(exchange.respond(id, body, false)),
-            (ERROR | LAST_ERROR, Some(body)) => drop(exchange.fail(id, body)),
-            (RESPONSE | ERROR | LAST_ERROR, None) => drop(exchange.respond(id, Bytes::new(), true)),
+        let answer = match (kind, body) {
+            (RESPONSE, Some(body)) => Answer::Response(body),
+            (ERROR | LAST_ERROR, Some(body)) => Answer::Error(body),
+            (RESPONSE | ERROR | LAST_ERROR, None) => Answer::TooLarge,
             _ => return None,
+        };
+        // Nobody is to be woken for it.
+        answered.close();
+        if !exchange.settle(id) {
+            return None;
         }
-        let answer = answered.try_recv().ok();
         if kind == LAST_ERROR {
             let _ = self.write(ACKNOWLEDGED, &[], &[]).await;
         } else {
             exchange.park(self).await;
         }
-        answer
+        Some(answer)
     }
 
     /// The next message; nothing at the end of the connection.

@@ -294,6 +294,11 @@ impl Exchange {
         Ok(())
     }
 
+    /// The owner: has the answer to the current invocation. False when it is another one's, or has been answered.
+    pub(crate) fn settle(&self, request_id: &str) -> bool {
+        unanswered(&mut self.lock(), request_id).is_ok_and(|current| current.answer.take().is_some())
+    }
+
     /// The runtime: could not initialise.
     pub(crate) fn fail_initialization(&self, body: Bytes, kind: Option<String>) -> Result<(), Refusal> {
         let mut state = self.lock();

@@ -5,7 +5,7 @@ use crate::{BoxBody, Context, Engine, Principal, StartError};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
@@ -155,7 +155,7 @@ async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, HttpRespon
     let refuse = |status, message: &str| Err(json(status, &serde_json::json!({ "message": message })));
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    loop {
+    while !body.is_end_stream() {
         let frame = match timeout(BODY_PIECE_WITHIN, body.frame()).await {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,

@@ -5,8 +5,8 @@ use crate::launch::Launch;
 use std::convert::Infallible;
 use std::io::{self, PipeReader};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::net::UnixListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 

@@ -162,12 +162,8 @@ pub(super) fn take(handover: &OwnedFd) -> io::Result<Doors> {
     let doors: Vec<OwnedFd> = doors.by_ref().flatten().collect();
     let [api, channel, outward, names] = <[OwnedFd; DOORS]>::try_from(doors)
         .map_err(|doors| io::Error::other(format!("{} doors instead of {DOORS}", doors.len())))?;
-    let doors = Doors {
-        api: api.into(),
-        channel: channel.into(),
-        outward: outward.into(),
-        names: names.into(),
-    };
+    let doors =
+        Doors { api: api.into(), channel: channel.into(), outward: outward.into(), names: names.into() };
     doors.api.set_nonblocking(true)?;
     doors.channel.set_nonblocking(true)?;
     doors.outward.set_nonblocking(true)?;

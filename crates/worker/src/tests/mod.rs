@@ -4,6 +4,7 @@
 
 mod abuse;
 mod answers;
+mod channel;
 mod conformance;
 mod extensions;
 mod failures;
