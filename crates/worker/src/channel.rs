@@ -10,6 +10,7 @@
 //! is read and not kept.
 
 use crate::exchange::{Answer, Exchange, Handed};
+use crate::runtime_api::ERROR_LIMIT;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::fmt;
 use std::io::{self, Write};
@@ -33,8 +34,6 @@ const EVENT: u8 = 4;
 const ACKNOWLEDGED: u8 = 5;
 
 const FRONT: usize = 8;
-/// The largest error report, as in the Runtime API.
-const ERROR_LIMIT: usize = 256 * 1024;
 /// What is read at once.
 const BUFFER: usize = 16 * 1024;
 

@@ -147,7 +147,8 @@ impl Exchange {
                 told();
                 return connection.answer(self, &handed, answered).await;
             }
-            // It does not have it.
+            // It does not have it: whoever asks next may.
+            self.settle(&handed.invocation.request_id);
         }
         let answered = self.offer(invocation, timeout);
         told();

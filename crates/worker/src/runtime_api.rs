@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 32;
 /// What a connection may keep of unparsed input, in bytes.
 const BUFFER: usize = 64 * 1024;
 /// The largest error report.
-const ERROR_LIMIT: usize = 256 * 1024;
+pub(crate) const ERROR_LIMIT: usize = 256 * 1024;
 /// How long a request's head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
