@@ -137,6 +137,12 @@ impl Connection {
                 return None;
             }
         };
+        if kind == ASK {
+            // It has answered by the Runtime API, and that is seen only now.
+            let answer = answered.try_recv().ok()?;
+            exchange.park(self).await;
+            return Some(answer);
+        }
         let answer = match (kind, body) {
             (RESPONSE, Some(body)) => Answer::Response(body),
             (ERROR | LAST_ERROR, Some(body)) => Answer::Error(body),

@@ -6,6 +6,7 @@ use crate::extensions::{About, Extensions};
 use crate::telemetry::Telemetry;
 use aloft_base::{Clock, Ids};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -94,6 +95,29 @@ async fn messages() {
     bootstrap.check("five", (3, "My.Error", "{}"), r#"Some(Error(b"{}"))"#).await;
     assert_eq!(bootstrap.hear().await, (5, String::new(), String::new()));
     assert!(!bootstrap.exchange.is_parked());
+}
+
+/// It answers by the Runtime API and asks for the next event before this process has looked at either.
+#[tokio::test]
+async fn an_answer_from_elsewhere() {
+    let mut bootstrap = Bootstrap::new().await;
+    bootstrap.say(0, "", "").await;
+    bootstrap.exchange.until_parked().await;
+    let exchange = bootstrap.exchange.clone();
+    let mut invocation = super::event("{}");
+    invocation.request_id = "one".to_owned();
+    let mut running = std::pin::pin!(exchange.run(invocation.into(), Duration::from_secs(3), || ()));
+    std::future::poll_fn(|context| {
+        assert!(running.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    bootstrap.hear().await;
+    bootstrap.exchange.respond("one", "{}".into(), false).expect("it is the current one");
+    bootstrap.say(0, "", "").await;
+    tokio::task::yield_now().await;
+    assert_eq!(format!("{:?}", running.await), r#"Some(Response(b"{}"))"#);
+    bootstrap.check("two", (1, "", "{}"), r#"Some(Response(b"{}"))"#).await;
 }
 
 #[tokio::test]
