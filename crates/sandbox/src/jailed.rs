@@ -1,7 +1,7 @@
 //! A process in its jail, and the task that watches over it until the whole tree is gone.
 
 use crate::groups::Group;
-use crate::isolated::{Doors, First, Furniture, Isolated};
+use crate::isolated::{Doors, First, Furniture, Isolated, Zygote, has_ended};
 use crate::launch::Limits;
 use crate::processes;
 use aloft_base::ByteSize;
@@ -44,6 +44,7 @@ pub struct Jailed {
     /// The first process of a jail that can be furnished.
     first: Option<OwnedFd>,
     hosts: Vec<PathBuf>,
+    forked: bool,
     exit: watch::Receiver<Option<Exit>>,
 }
 
@@ -94,18 +95,23 @@ struct Shared {
 /// A process that has started, with all that is known of it.
 pub(crate) struct Watched {
     pub(crate) process: Process,
+    /// The program's number, where it is known.
+    pub(crate) program: Option<u32>,
     pub(crate) group: Option<Group>,
     pub(crate) mark: String,
     /// What its group may have of files in memory.
     pub(crate) files: ByteSize,
-    pub(crate) limits: Limits,
+    /// `None` where nobody watches over its memory.
+    pub(crate) limits: Option<Limits>,
     /// Not empty where it can be furnished.
     pub(crate) hosts: Vec<PathBuf>,
+    /// Which forked it, and stays for that long.
+    pub(crate) zygote: Option<Arc<Zygote>>,
 }
 
 impl Jailed {
     pub(crate) fn supervise(watched: Watched, output: Option<PipeReader>, doors: Option<Doors>) -> Self {
-        let Watched { process, group, mark, files, limits, hosts } = watched;
+        let Watched { process, program, group, mark, files, limits, hosts, zygote } = watched;
         let first = match &process {
             Process::Isolated(first) if !hosts.is_empty() => first.descriptor().ok(),
             _ => None,
@@ -113,14 +119,15 @@ impl Jailed {
         let root = process.pid();
         let pid = match &process {
             Process::Gated(..) => root,
-            Process::Isolated(_) => processes::child(root).unwrap_or(root),
+            Process::Isolated(_) => program.or_else(|| processes::child(root)).unwrap_or(root),
         };
+        let forked = zygote.is_some();
         let shared = Arc::new(Shared {
             root,
             pid,
             mark,
             group,
-            memory: AtomicU64::new(limits.memory.0),
+            memory: AtomicU64::new(limits.as_ref().map_or(u64::MAX, |it| it.memory.0)),
             peak: AtomicU64::new(0),
             frozen: watch::Sender::new(false),
             has_quota: AtomicBool::new(false),
@@ -129,10 +136,11 @@ impl Jailed {
         let (sender, exit) = watch::channel(None);
         let watched = shared.clone();
         tokio::spawn(async move {
-            let exit = watched.run(process, &limits, files).await;
+            let exit = watched.run(process, limits.as_ref(), files).await;
+            drop(zygote);
             sender.send_replace(Some(exit));
         });
-        Self { shared, output: Mutex::new(output), doors: Mutex::new(doors), first, hosts, exit }
+        Self { shared, output: Mutex::new(output), doors: Mutex::new(doors), first, hosts, forked, exit }
     }
 
     /// The process number of the program, on the host.
@@ -153,6 +161,11 @@ impl Jailed {
     /// How it ended, if it has.
     pub fn exited(&self) -> Option<Exit> {
         *self.exit.borrow()
+    }
+
+    /// Whether it has ended, as far as can be seen at once: it may not have been told as [`Jailed::exited`] yet.
+    pub fn has_ended(&self) -> bool {
+        self.exited().is_some() || self.first.as_ref().is_some_and(has_ended)
     }
 
     /// Waits until the whole tree is gone, by itself or by [`Jailed::kill`].
@@ -178,7 +191,7 @@ impl Jailed {
         limits: &Limits,
     ) -> io::Result<()> {
         let first = self.first.as_ref().ok_or_else(|| io::Error::other("the jail cannot be furnished"))?;
-        isolated.furnish(first.try_clone()?, &self.hosts, furniture)?;
+        isolated.furnish(first.try_clone()?, &self.hosts, self.forked, furniture)?;
         self.shared.memory.store(limits.memory.0, Ordering::Relaxed);
         let files = ByteSize::mebibytes(furniture.temporary_mb.into());
         self.shared.group.as_ref().map_or(Ok(()), |group| group.limit(limits, files))
@@ -220,7 +233,7 @@ impl Jailed {
 }
 
 impl Shared {
-    async fn run(&self, mut process: Process, limits: &Limits, files: ByteSize) -> Exit {
+    async fn run(&self, mut process: Process, limits: Option<&Limits>, files: ByteSize) -> Exit {
         let mut watched_out = false;
         let status = tokio::select! {
             status = process.wait() => status,
@@ -318,7 +331,8 @@ impl Shared {
     }
 
     /// Returns when the tree has more memory or processes than it may. Never where the kernel limits both.
-    async fn watchdog(&self, limits: &Limits, files: ByteSize) {
+    async fn watchdog(&self, limits: Option<&Limits>, files: ByteSize) {
+        let Some(limits) = limits else { return std::future::pending().await };
         let mut frozen = self.frozen.subscribe();
         loop {
             // Who stands still does not grow.

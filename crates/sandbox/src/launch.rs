@@ -4,16 +4,18 @@
 //! its control group and gets its resource limits, so that not one instruction of the program runs without them. When
 //! this process dies before, the gate closes by itself.
 
-use crate::groups::Groups;
-use crate::isolated::{Isolated, View};
+use crate::groups::{Group, Groups};
+use crate::isolated::{self, Isolated, View, Zygote};
 use crate::jailed::{Jailed, Process, Watched};
 use crate::{SandboxError, processes};
 use aloft_base::ByteSize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use tokio::process::Command;
 
 /// The shell that waits at the gate, and what it runs.
@@ -99,6 +101,26 @@ pub struct Limits {
     pub file_size: ByteSize,
 }
 
+/// What a zygote is to fork.
+#[derive(Debug)]
+pub struct Fork {
+    /// As [`Launch::name`].
+    pub name: String,
+    /// The bounds.
+    pub limits: Limits,
+    /// The size of `/tmp`, in MB.
+    pub temporary_mb: u32,
+}
+
+/// What a zygote forked.
+#[derive(Debug)]
+pub struct Forked {
+    /// The jail. What it writes is [`Output::Piped`].
+    pub jailed: Jailed,
+    /// The other end of the socket that its program waits at.
+    pub connection: UnixStream,
+}
+
 /// Where standard output and standard error go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
@@ -124,14 +146,23 @@ pub(crate) fn spawn(
         .map_err(|source| SandboxError::Group { name: launch.name.clone(), source })?;
     let started = match (isolated, &launch.view) {
         (Some(isolated), Some(view)) => isolated
-            .start(&launch, view, group.as_ref())
+            .start(&launch, view, group.as_ref(), None)
             .map(|begun| (Process::Isolated(begun.first), begun.output, begun.doors)),
         _ => start(gate, &launch, group.as_ref()).map(|(process, output)| (process, output, None)),
     };
     match started {
         Ok((process, output, doors)) => {
             let hosts = launch.view.map(|view| view.hosts).unwrap_or_default();
-            let watched = Watched { process, group, mark: launch.mark, files, limits: launch.limits, hosts };
+            let watched = Watched {
+                process,
+                program: None,
+                group,
+                mark: launch.mark,
+                files,
+                limits: Some(launch.limits),
+                hosts,
+                zygote: None,
+            };
             Ok(Jailed::supervise(watched, output, doors))
         }
         Err(source) => {
@@ -141,6 +172,65 @@ pub(crate) fn spawn(
             Err(SandboxError::Start { program: launch.program, source })
         }
     }
+}
+
+/// Starts a jail whose program forks others.
+pub(crate) fn zygote(isolated: &Isolated, groups: &Groups, launch: Launch) -> Result<Zygote, SandboxError> {
+    let Launch { program, name, mark, limits, view, .. } = &launch;
+    let failed = |source| SandboxError::Start { program: program.clone(), source };
+    let view = view.as_ref().ok_or_else(|| failed(io::Error::other("it would see nothing")))?;
+    let files = ByteSize::mebibytes(view.temporary_mb.into());
+    let (own, theirs) = isolated::commands().map_err(failed)?;
+    let group = groups
+        .make(name, limits, files)
+        .map_err(|source| SandboxError::Group { name: name.clone(), source })?;
+    let begun = isolated.start(&launch, view, group.as_ref(), Some(theirs)).inspect_err(|_| {
+        group.as_ref().map(Group::remove);
+    });
+    let begun = begun.map_err(failed)?;
+    let watched = Watched {
+        process: Process::Isolated(begun.first),
+        program: None,
+        group,
+        mark: mark.clone(),
+        files,
+        // It runs nobody's code, and what its descendants take is theirs.
+        limits: None,
+        hosts: view.hosts.clone(),
+        zygote: None,
+    };
+    let jailed = Jailed::supervise(watched, begun.output, None);
+    Zygote::new(jailed, begun.identity, view.hosts.clone(), own).map_err(failed)
+}
+
+/// Has a zygote fork a jail.
+pub(crate) async fn fork(
+    isolated: &Isolated,
+    groups: &Groups,
+    zygote: &Arc<Zygote>,
+    fork: Fork,
+) -> Result<Forked, SandboxError> {
+    let files = ByteSize::mebibytes(fork.temporary_mb.into());
+    let group = groups
+        .make(&fork.name, &fork.limits, files)
+        .map_err(|source| SandboxError::Group { name: fork.name.clone(), source })?;
+    let born = isolated.fork(zygote, &fork, group.as_ref()).await.inspect_err(|_| {
+        group.as_ref().map(Group::remove);
+    });
+    let born = born.map_err(|source| SandboxError::Fork { name: fork.name.clone(), source })?;
+    let watched = Watched {
+        process: Process::Isolated(born.begun.first),
+        program: born.begun.program,
+        group,
+        // Nobody has it: where they are looked for, all its processes are descendants of its first one.
+        mark: format!("ALOFT_FORKED={}", fork.name),
+        files,
+        limits: Some(fork.limits),
+        hosts: zygote.hosts().to_vec(),
+        zygote: Some(zygote.clone()),
+    };
+    let jailed = Jailed::supervise(watched, born.begun.output, born.begun.doors);
+    Ok(Forked { jailed, connection: born.connection })
 }
 
 type Started = (Process, Option<PipeReader>);

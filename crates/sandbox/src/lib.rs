@@ -22,9 +22,9 @@ mod tests;
 mod turns;
 
 pub use destination::{Destination, DestinationError, OF_FUNCTIONS};
-pub use isolated::{API_PORT, CHANNEL, Doors, Furniture, View};
+pub use isolated::{API_PORT, CHANNEL, Doors, Furniture, View, Zygote};
 pub use jailed::{Exit, Jailed};
-pub use launch::{Launch, Limits, Output};
+pub use launch::{Fork, Forked, Launch, Limits, Output};
 pub use turns::take_short_turns;
 
 use groups::Groups;
@@ -32,6 +32,7 @@ use isolated::Isolated;
 use launch::Gate;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,14 @@ pub enum SandboxError {
         /// What was to run.
         program: PathBuf,
         /// What the system said.
+        source: io::Error,
+    },
+    /// A zygote did not fork.
+    #[error("failed to fork the jail `{name}`")]
+    Fork {
+        /// The jail's name.
+        name: String,
+        /// What the system or the zygote said.
         source: io::Error,
     },
     /// A control group could not be made or configured.
@@ -126,7 +135,39 @@ impl Sandbox {
         launch::spawn(&self.gate, self.isolated.as_ref(), &self.groups, launch)
     }
 
-    /// Makes a jail that was started with [`View::hosts`] show code and layers from them, and nothing else of them, and
+    /// Whether there can be zygotes here.
+    pub fn can_fork(&self) -> bool {
+        self.isolated.as_ref().is_some_and(Isolated::can_fork)
+    }
+
+    /// Starts a jail whose program forks others ([`Sandbox::fork`]): it has a socket for commands as descriptor 3. What
+    /// runs in it must not be anybody's. Its program must have one thread when it forks.
+    ///
+    /// # Errors
+    /// As [`Sandbox::spawn`], and where [`Sandbox::can_fork`] says so.
+    pub fn zygote(&self, launch: Launch) -> Result<Zygote, SandboxError> {
+        match self.isolated.as_ref().filter(|it| it.can_fork()) {
+            Some(isolated) => launch::zygote(isolated, &self.groups, launch),
+            None => {
+                let source = io::ErrorKind::Unsupported.into();
+                Err(SandboxError::Start { program: launch.program, source })
+            }
+        }
+    }
+
+    /// Has a zygote fork a jail, which shows what the zygote does and waits to be furnished. It is in namespaces and in a
+    /// control group of its own, has no privileges, and is the same user on the host as its zygote.
+    ///
+    /// # Errors
+    /// When the system or the zygote refuses. Nothing is left behind then.
+    pub async fn fork(&self, zygote: &Arc<Zygote>, fork: Fork) -> Result<Forked, SandboxError> {
+        match &self.isolated {
+            Some(isolated) => launch::fork(isolated, &self.groups, zygote, fork).await,
+            None => Err(SandboxError::Fork { name: fork.name, source: io::ErrorKind::Unsupported.into() }),
+        }
+    }
+
+    /// Makes a jail that was started or forked with [`View::hosts`] show code and layers from them, and nothing else of them, and
     /// gives it other limits of memory and processor. Once.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -231,7 +231,7 @@ impl Environment {
         setting: &Setting,
         spec: &Arc<FunctionSpec>,
         places: Places,
-        prewarmed: Option<(Jailed, Doors, TcpStream)>,
+        prewarmed: Option<Prewarmed>,
         destination: Destination,
         credentials: Option<&TemporaryCredentials>,
         inherit: &BTreeMap<String, String>,
@@ -258,9 +258,14 @@ impl Environment {
         };
         let mut environment = variables(spec, &places, &surroundings);
         environment.extend(inherit.iter().map(|(name, value)| (name.clone(), value.clone())));
-        if let Some((jailed, doors, mut connection)) = prewarmed {
-            let told = Prewarmed::tell(&mut connection, &environment).await;
-            return Self::attach(setting, spec, destination, jailed, Some(doors), None, told).await;
+        if let Some(Prewarmed { jailed, doors, mut connection }) = prewarmed {
+            match Prewarmed::tell(&mut *connection, &environment).await {
+                Ok(()) => return Self::attach(setting, spec, destination, jailed, Some(doors), None).await,
+                Err(error) => {
+                    tracing::debug!(%error, "a process that waited has ended");
+                    jailed.kill().await;
+                }
+            }
         }
         let jailed = setting.sandbox.spawn(Launch {
             name: id.to_owned(),
@@ -275,32 +280,31 @@ impl Environment {
             output: setting.output,
         })?;
         let doors = jailed.take_doors();
-        Self::attach(setting, spec, destination, jailed, doors, listeners, Ok(())).await
+        Self::attach(setting, spec, destination, jailed, doors, listeners).await
     }
 
     /// A process that waited and shows this function's code now.
-    async fn prewarmed(
-        setting: &Setting,
-        spec: &FunctionSpec,
-        start: &Start,
-    ) -> Option<(Jailed, Doors, TcpStream)> {
+    async fn prewarmed(setting: &Setting, spec: &FunctionSpec, start: &Start) -> Option<Prewarmed> {
         let layers: Vec<PathBuf> = spec.layer_directories.iter().filter(|it| it.is_dir()).cloned().collect();
         let shown = |path: &PathBuf| setting.code_roots.iter().any(|root| path.starts_with(root));
         let can_wait =
             setting.sandbox.has_networks() && layers.iter().chain([&spec.code_directory]).all(shown);
         let kind = can_wait.then(|| prewarmed::kind(setting, spec, start)).flatten()?;
-        let Prewarmed { jailed, doors, connection } = setting.prewarmed.take(&kind, setting.clock.now())?;
+        let prewarmed = match setting.prewarmed.take(&kind, setting.clock.now()) {
+            Some(prewarmed) => prewarmed,
+            None => PrewarmedPool::fork(setting, &kind).await?,
+        };
         let code = spec.code_directory.clone();
         let furniture = Furniture { code, layers, temporary_mb: spec.ephemeral_storage_mb };
-        if let Err(error) = setting.sandbox.furnish(&jailed, &furniture, &limits(setting, spec)) {
+        if let Err(error) = setting.sandbox.furnish(&prewarmed.jailed, &furniture, &limits(setting, spec)) {
             tracing::debug!(%error, "a process that waited cannot be used");
-            jailed.kill().await;
+            prewarmed.jailed.kill().await;
             return None;
         }
-        Some((jailed, doors, connection))
+        Some(prewarmed)
     }
 
-    /// Surrounds a process with what it writes to and speaks to; ends it where that, or what came before, failed.
+    /// Surrounds a process with what it writes to and speaks to; ends it where that failed.
     async fn attach(
         setting: &Setting,
         spec: &Arc<FunctionSpec>,
@@ -308,10 +312,8 @@ impl Environment {
         jailed: Jailed,
         doors: Option<Doors>,
         listeners: Option<(TcpListener, TcpListener)>,
-        before: io::Result<()>,
     ) -> Result<Launched, InvokeError> {
-        let attached = before
-            .and_then(|()| Logs::new(destination, jailed.take_output()))
+        let attached = Logs::new(destination, jailed.take_output())
             .and_then(|logs| Ok((logs, Self::open_doors(setting, spec, doors, listeners)?)));
         match attached {
             Ok((logs, (api, channel, tasks))) => Ok(Launched { jailed, logs, api, channel, tasks }),

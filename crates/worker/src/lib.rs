@@ -37,6 +37,7 @@ mod unpack;
 mod uses;
 mod variables;
 mod workers;
+mod zygote;
 
 pub use aloft_sandbox::{Destination, DestinationError, Isolation, take_short_turns};
 pub use function::{

@@ -249,6 +249,24 @@ impl Workers {
         self.0.setting.sandbox.has_networks()
     }
 
+    /// Whether languages that can fork do.
+    #[cfg(test)]
+    pub(crate) fn can_fork(&self) -> bool {
+        self.0.setting.sandbox.can_fork()
+    }
+
+    /// The process numbers of what forks processes that wait.
+    #[cfg(test)]
+    pub(crate) fn zygotes(&self) -> Vec<u32> {
+        self.0.setting.prewarmed.zygotes()
+    }
+
+    /// The directories of the control groups of all jails.
+    #[cfg(test)]
+    pub(crate) fn group_directories(&self) -> Vec<PathBuf> {
+        self.0.setting.sandbox.group_directories()
+    }
+
     /// How many processes wait for a function that is not known yet.
     pub fn waiting(&self) -> usize {
         self.0.setting.prewarmed.waiting()
@@ -271,7 +289,7 @@ impl Workers {
         for prewarmed in self.0.setting.prewarmed.close() {
             prewarmed.jailed.kill().await;
         }
-        while !self.0.setting.prewarmed.is_empty() {
+        while self.0.setting.prewarmed.starting() > 0 {
             // Those that are just starting see that it is closed.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -281,6 +299,9 @@ impl Workers {
                 break;
             }
             changed.await;
+        }
+        for zygote in self.0.setting.prewarmed.close_zygotes() {
+            zygote.kill().await;
         }
         self.0.setting.sandbox.close();
         if let Err(error) = self.0.setting.clear() {
@@ -341,8 +362,12 @@ impl Inner {
 
     /// Ends processes that wait, until they fit into so much memory.
     pub(crate) fn shed(&self, room_mb: u64) {
-        for prewarmed in self.setting.prewarmed.shed(room_mb) {
+        let (shed, zygotes) = self.setting.prewarmed.shed(room_mb);
+        for prewarmed in shed {
             tokio::spawn(async move { prewarmed.jailed.kill().await });
+        }
+        for zygote in zygotes {
+            tokio::spawn(async move { zygote.kill().await });
         }
     }
 
@@ -465,6 +490,9 @@ impl Inner {
         }
         for environment in expired {
             self.stopped(&environment).await;
+        }
+        for zygote in self.setting.prewarmed.expire_zygotes(now) {
+            zygote.kill().await;
         }
         for spec in expected {
             let inner = self.clone();

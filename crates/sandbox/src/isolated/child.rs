@@ -7,7 +7,7 @@
 #![allow(clippy::cast_possible_truncation)] // Numbers of descriptors and flags, as the kernel wants them.
 
 use super::init::STATUS_DESCRIPTOR;
-use super::network::{self, Way};
+use super::network::{self, Way, Wiring};
 use super::plan::{ROOT, Step};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -65,6 +65,8 @@ pub(super) struct Orders {
     pub(super) ignored: Arc<Vec<c_int>>,
     /// To a network of its own.
     pub(super) way: Option<Way>,
+    /// Descriptor 3 of a program that forks jails (see `fork`).
+    pub(super) commands: Option<OwnedFd>,
 }
 
 /// What went wrong, and at what.
@@ -181,16 +183,15 @@ pub(super) fn start(orders: &Orders) -> Result<(OwnedFd, u32), Failure> {
     Err(Failure { doing: doing.unwrap_or(&"start"), source: io::Error::from_raw_os_error(error) })
 }
 
-/// All that is done for a jail that waited.
+/// All that is done for a jail that waited, or that was forked.
 #[derive(Debug)]
 pub(super) struct Furnishing {
     /// A descriptor of its first process.
     pub(super) jail: OwnedFd,
     pub(super) privileged: bool,
+    /// Where it has a network that nothing is in yet.
+    pub(super) wiring: Option<Wiring>,
     pub(super) steps: Vec<Step>,
-    /// What is taken away afterwards.
-    pub(super) covers: Vec<CString>,
-    pub(super) temporary_options: CString,
 }
 
 /// Changes what a jail sees, in a short-lived process that enters its namespaces. As [`start`].
@@ -224,6 +225,9 @@ extern "C" fn furnisher(argument: *mut c_void) -> c_int {
 fn rearrange(furnishing: &Furnishing) -> rustix::io::Result<()> {
     use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
     let mut spaces = ThreadNameSpaceType::MOUNT;
+    if furnishing.wiring.is_some() {
+        spaces |= ThreadNameSpaceType::NETWORK;
+    }
     if !furnishing.privileged {
         spaces |= ThreadNameSpaceType::USER;
     }
@@ -231,15 +235,14 @@ fn rearrange(furnishing: &Furnishing) -> rustix::io::Result<()> {
     // As in `drop_privileges`: entering may have made the shared memory untraceable.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     entered?;
+    furnishing.wiring.as_ref().map_or(Ok(()), network::set_up)?;
     for step in &furnishing.steps {
         take(step)?;
         if let Step::Overlay { at, .. } = step {
             restrict(at, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV)?;
         }
     }
-    let safe = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount_remount(c"/tmp", safe, &*furnishing.temporary_options)?;
-    furnishing.covers.iter().try_for_each(|it| rustix::mount::unmount(&**it, UnmountFlags::DETACH))
+    Ok(())
 }
 
 /// The end of a stack, which is where it begins, as aligned as processors want it.
@@ -324,7 +327,14 @@ fn run(shared: &Shared<'_>) -> Errno {
                 return last_error();
             }
         }
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        let mut kept = 3;
+        if let Some(commands) = &orders.commands {
+            if libc::dup2(commands.as_raw_fd(), kept) < 0 {
+                return last_error();
+            }
+            kept += 1;
+        }
+        libc::syscall(libc::SYS_close_range, kept, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
@@ -370,7 +380,10 @@ fn put_together(shared: &Shared<'_>) -> rustix::io::Result<()> {
         rustix::mount::mount_bind(&**from, &**to)?;
     }
     rustix::mount::mount(c"tmpfs", c"/sys/tmp", c"tmpfs", safe, &*orders.temporary_options)?;
-    let none = safe | MountFlags::NOEXEC | MountFlags::RDONLY;
+    let mut none = safe | MountFlags::NOEXEC;
+    if orders.commands.is_none() {
+        none |= MountFlags::RDONLY;
+    }
     rustix::mount::mount(c"proc", c"/sys/proc", c"proc", none, None)?;
     at(ENTERING);
     rustix::process::chdir(root)?;
@@ -407,6 +420,21 @@ fn take(step: &Step) -> rustix::io::Result<()> {
         Step::Bind { from, to } => rustix::mount::mount_bind_recursive(&**from, &**to),
         Step::Overlay { options, at } => {
             rustix::mount::mount(c"overlay", &**at, c"overlay", MountFlags::NOSUID, &**options)
+        }
+        Step::Temporary { options, at } => rustix::mount::mount(
+            c"tmpfs",
+            &**at,
+            c"tmpfs",
+            MountFlags::NOSUID | MountFlags::NODEV,
+            &**options,
+        ),
+        Step::Resize { options, at } => {
+            rustix::mount::mount_remount(&**at, MountFlags::NOSUID | MountFlags::NODEV, &**options)
+        }
+        Step::Unmount(at) => rustix::mount::unmount(&**at, UnmountFlags::DETACH),
+        Step::Cover(at) => {
+            let empty = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+            rustix::mount::mount(c"tmpfs", &**at, c"tmpfs", empty, c"mode=755,size=4k,nr_inodes=1")
         }
     }
 }

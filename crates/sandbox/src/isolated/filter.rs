@@ -81,16 +81,30 @@ const NAMESPACES: [i32; 7] = [
 /// The kinds of sockets that there are. Netlink tells the addresses of the machine.
 const SOCKETS: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// The filters, in the order in which they are applied; `None` where this processor is not known.
+/// What a zygote needs to make the jails that it forks.
+const OF_ZYGOTES: &[i64] = &[libc::SYS_clone, libc::SYS_mount];
+
+/// The filters of functions, in the order in which they are applied; `None` where this processor is not known.
 pub(super) fn programs() -> Option<Vec<BpfProgram>> {
+    programs_but(&[])
+}
+
+/// The filters of programs that fork jails.
+pub(super) fn of_zygotes() -> Option<Vec<BpfProgram>> {
+    programs_but(OF_ZYGOTES)
+}
+
+fn programs_but(allowed: &[i64]) -> Option<Vec<BpfProgram>> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH).ok()?;
     let compile = |rules, action| -> Option<BpfProgram> {
         SeccompFilter::new(rules, SeccompAction::Allow, action, architecture).ok()?.try_into().ok()
     };
     // The first also ends what calls by another architecture's numbers.
+    let mut by_arguments = refused_by_arguments()?;
+    by_arguments.retain(|call, _| !allowed.contains(call));
     Some(vec![
-        compile(refused_by_arguments()?, SeccompAction::Errno(libc::EPERM.unsigned_abs()))?,
-        refused_by_numbers()?,
+        compile(by_arguments, SeccompAction::Errno(libc::EPERM.unsigned_abs()))?,
+        refused_by_numbers(allowed)?,
     ])
 }
 
@@ -134,9 +148,9 @@ fn line(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-fn refused_by_numbers() -> Option<BpfProgram> {
+fn refused_by_numbers(allowed: &[i64]) -> Option<BpfProgram> {
     let mut calls: Vec<(u32, u32)> = vec![(u32::try_from(libc::SYS_clone3).ok()?, MISSING)];
-    for call in REFUSED {
+    for call in REFUSED.iter().filter(|it| !allowed.contains(it)) {
         calls.push((u32::try_from(*call).ok()?, REFUSE));
     }
     calls.sort_unstable();
@@ -184,16 +198,18 @@ mod tests {
 
     #[test]
     fn every_number_has_its_answer() {
-        let program = refused_by_numbers().expect("a program");
-        for call in 0..2000 {
-            let expected = match i64::from(call) {
-                libc::SYS_clone3 => MISSING,
-                call if REFUSED.contains(&call) => REFUSE,
-                _ => ALLOW,
-            };
-            assert_eq!(run(&program, call), expected, "{call}");
+        for allowed in [&[], OF_ZYGOTES] {
+            let program = refused_by_numbers(allowed).expect("a program");
+            for call in 0..2000 {
+                let expected = match i64::from(call) {
+                    libc::SYS_clone3 => MISSING,
+                    call if REFUSED.contains(&call) && !allowed.contains(&call) => REFUSE,
+                    _ => ALLOW,
+                };
+                assert_eq!(run(&program, call), expected, "{call}");
+            }
+            let others = if cfg!(target_arch = "x86_64") { REFUSE } else { ALLOW };
+            assert_eq!([run(&program, OTHER_NUMBERS), run(&program, u32::MAX)], [others; 2]);
         }
-        let others = if cfg!(target_arch = "x86_64") { REFUSE } else { ALLOW };
-        assert_eq!([run(&program, OTHER_NUMBERS), run(&program, u32::MAX)], [others; 2]);
     }
 }

@@ -6,6 +6,7 @@
 
 mod child;
 mod filter;
+mod fork;
 mod init;
 mod network;
 mod plan;
@@ -13,7 +14,7 @@ mod plan;
 mod tests;
 
 use crate::groups::Group;
-use crate::launch::{Launch, Output};
+use crate::launch::{Launch, Limits, Output};
 use child::{Furnishing, Orders, Powers};
 use network::{Messages, Network, Way, Wiring};
 use plan::{Plan, Step};
@@ -32,6 +33,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub use fork::Zygote;
+pub(crate) use fork::commands;
 pub use network::{API_PORT, CHANNEL, Doors};
 pub use plan::{Furniture, View};
 
@@ -50,9 +53,11 @@ pub(crate) struct Isolated {
     shared_steps: Arc<Vec<Step>>,
     devices: Arc<Vec<(CString, CString)>>,
     filters: Option<Arc<Vec<BpfProgram>>>,
+    filters_of_zygotes: Option<Arc<Vec<BpfProgram>>>,
     init: Arc<OwnedFd>,
     ignored: Arc<Vec<i32>>,
     count: AtomicU32,
+    messages: Option<Arc<Messages>>,
     starter: Sender<Request>,
 }
 
@@ -69,6 +74,8 @@ enum Request {
 pub(crate) struct First {
     descriptor: OwnedFd,
     status: PipeReader,
+    /// Whether it is this process's child; otherwise another one collects it.
+    is_child: bool,
     /// Its process number.
     pub(crate) pid: u32,
 }
@@ -76,8 +83,19 @@ pub(crate) struct First {
 /// A jail that has started.
 pub(crate) struct Begun {
     pub(crate) first: First,
+    /// The program's number, where it is known.
+    pub(crate) program: Option<u32>,
     pub(crate) output: Option<PipeReader>,
     pub(crate) doors: Option<Doors>,
+    /// Who the function is on the host: user and group.
+    pub(crate) identity: Identity,
+}
+
+/// Who a jail is on the host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    user: u32,
+    group: u32,
 }
 
 impl Isolated {
@@ -121,7 +139,7 @@ impl Isolated {
         let devices = plan::DEVICES.iter().filter(|it| Path::new(it).exists()).map(device);
         let (starter, requests) = channel();
         let messages = powers.network.then(|| Arc::new(Messages::new(loopback)));
-        let starting = Starter { powers, messages, spare: None };
+        let starting = Starter { powers, messages: messages.clone(), spare: None };
         let thread = std::thread::Builder::new().name("aloft-sandbox".to_owned());
         thread.spawn(move || starting.serve(&requests))?;
         Ok(Self {
@@ -130,9 +148,11 @@ impl Isolated {
             plan: Plan { steps: Vec::new(), ..plan },
             devices: Arc::new(devices.collect::<io::Result<_>>()?),
             filters: filter::programs().map(Arc::new),
+            filters_of_zygotes: filter::of_zygotes().map(Arc::new),
             init: Arc::new(high(init::program()?)?),
             ignored: Arc::new(child::ignored_signals()),
             count: AtomicU32::new(0),
+            messages,
             starter,
         })
     }
@@ -148,7 +168,7 @@ impl Isolated {
             temporary_mb: 1,
             hosts: Vec::new(),
         };
-        let status = self.start(&launch, &view, None)?.first.collect(WaitIdOptions::EXITED)?;
+        let status = self.start(&launch, &view, None, None)?.first.collect(WaitIdOptions::EXITED)?;
         match status {
             Some(status) if status.success() => Ok(()),
             status => Err(io::Error::other(format!("the probe ended with {status:?}"))),
@@ -160,15 +180,25 @@ impl Isolated {
         self.powers.network
     }
 
-    /// Starts a jail.
-    pub(crate) fn start(&self, launch: &Launch, view: &View, group: Option<&Group>) -> io::Result<Begun> {
+    /// Starts a jail. Its program may fork others where it has a socket for commands.
+    pub(crate) fn start(
+        &self,
+        launch: &Launch,
+        view: &View,
+        group: Option<&Group>,
+        commands: Option<OwnedFd>,
+    ) -> io::Result<Begun> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) % USERS;
-        let (user, of_group) = if self.powers.privileged {
-            (FIRST_USER + number, FIRST_USER + number)
+        let identity = if self.powers.privileged {
+            Identity { user: FIRST_USER + number, group: FIRST_USER + number }
         } else {
-            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+            Identity { user: rustix::process::geteuid().as_raw(), group: rustix::process::getegid().as_raw() }
         };
-        let (output, standard) = self.standard(launch.output, user, of_group)?;
+        let Identity { user, group: of_group } = identity;
+        let (output, standard) = self.standard(launch.output, identity)?;
+        let filters = if commands.is_some() { &self.filters_of_zygotes } else { &self.filters };
+        // The processes of a user; that is this jail's alone where it has a number of its own, or a namespace that counts.
+        let counted = self.powers.privileged || self.powers.users && counts_by_namespace();
         let (status, status_writer) = io::pipe()?;
         let mut plan = self.plan.clone();
         plan.view(view)?;
@@ -184,65 +214,58 @@ impl Isolated {
             steps: plan.steps,
             devices: self.devices.clone(),
             temporary_options: plan::temporary_options(view.temporary_mb)?,
-            filters: self.filters.clone(),
+            filters: filters.clone(),
             user_map: plan::text(format!("{} {user} 1", plan::USER))?,
             group_map: plan::text(format!("{} {of_group} 1", plan::GROUP))?,
             directory: plan::text(launch.directory.as_os_str().as_bytes())?,
             arguments: [Ok(program.clone())].into_iter().chain(arguments).collect::<io::Result<_>>()?,
             program,
             environment: launch.environment.iter().map(variable).collect::<io::Result<_>>()?,
-            limits: self.limits(launch),
+            limits: limits(&launch.limits, counted),
             memberships: memberships.into_iter().map(|it| high(it.into())).collect::<io::Result<_>>()?,
             standard,
             status: high(status_writer.into())?,
             init: self.init.clone(),
             ignored: self.ignored.clone(),
             way: None,
+            commands: commands.map(high).transpose()?,
         };
         let (answer, answered) = sync_channel(1);
         self.starter.send(Request::Start(Box::new(orders), answer)).map_err(|_| gone())?;
         let (descriptor, pid, handover) = answered.recv().map_err(|_| gone())??;
-        let first = First { descriptor, status, pid };
+        let first = First { descriptor, status, is_child: true, pid };
         let doors = handover.map(|it| network::take(&it)).transpose();
         // Nobody else would end it.
         let doors = doors.inspect_err(|_| {
             first.kill();
             let _ = first.collect(WaitIdOptions::EXITED);
         })?;
-        Ok(Begun { first, output, doors })
+        Ok(Begun { first, program: None, output, doors, identity })
     }
 
     /// Makes a jail, known by its first process, show parts of what it was given as hosts.
-    pub(crate) fn furnish(&self, first: OwnedFd, hosts: &[PathBuf], furniture: &Furniture) -> io::Result<()> {
-        let furnishing = Furnishing {
-            jail: first,
-            privileged: self.powers.privileged,
-            steps: plan::furnish(hosts, furniture)?,
-            covers: plan::covers(hosts)?,
-            temporary_options: plan::temporary_options(furniture.temporary_mb)?,
-        };
+    pub(crate) fn furnish(
+        &self,
+        first: OwnedFd,
+        hosts: &[PathBuf],
+        forked: bool,
+        furniture: &Furniture,
+    ) -> io::Result<()> {
+        self.rearrange(first, None, plan::furnish(hosts, forked, furniture)?)
+    }
+
+    /// Takes steps in a jail, known by its first process.
+    fn rearrange(&self, jail: OwnedFd, wiring: Option<Wiring>, steps: Vec<Step>) -> io::Result<()> {
+        let furnishing = Furnishing { jail, privileged: self.powers.privileged, wiring, steps };
         let (answer, answered) = sync_channel(1);
         self.starter.send(Request::Furnish(furnishing, answer)).map_err(|_| gone())?;
         answered.recv().map_err(|_| gone())?
     }
 
-    fn limits(&self, launch: &Launch) -> Vec<(Resource, Rlimit)> {
-        // The processes of a user; that is this jail's alone where it has a number of its own, or a namespace that counts.
-        let counted = self.powers.privileged || self.powers.users && counts_by_namespace();
-        let processes = (Resource::Nproc, u64::from(launch.limits.processes));
-        let limit = |(resource, value): (Resource, u64)| {
-            let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
-            (resource, Rlimit { current: Some(value), maximum: Some(value) })
-        };
-        let resources = crate::launch::resources(&launch.limits);
-        resources.into_iter().chain(counted.then_some(processes)).map(limit).collect()
-    }
-
     fn standard(
         &self,
         output: Output,
-        user: u32,
-        group: u32,
+        Identity { user, group }: Identity,
     ) -> io::Result<(Option<PipeReader>, [OwnedFd; 3])> {
         let input = high(std::fs::File::open("/dev/null")?.into())?;
         Ok(match output {
@@ -264,6 +287,17 @@ impl Isolated {
             }
         })
     }
+}
+
+/// The limits of each process, and of their number where that is counted for the jail alone.
+fn limits(limits: &Limits, counted: bool) -> Vec<(Resource, Rlimit)> {
+    let processes = (Resource::Nproc, u64::from(limits.processes));
+    let limit = |(resource, value): (Resource, u64)| {
+        let value = getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
+        (resource, Rlimit { current: Some(value), maximum: Some(value) })
+    };
+    let resources = crate::launch::resources(limits);
+    resources.into_iter().chain(counted.then_some(processes)).map(limit).collect()
 }
 
 /// What the thread that starts jails has.
@@ -340,7 +374,12 @@ fn gone() -> io::Error {
 impl First {
     /// How the jail ended, if it has (or when it does, without [`WaitIdOptions::NOHANG`]). Once.
     fn collect(&self, options: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
-        let Some(own) = wait_with(&self.descriptor, options)? else { return Ok(None) };
+        let own = if self.is_child {
+            wait_with(&self.descriptor, options)?
+        } else {
+            self.has_ended().then(|| ExitStatus::from_raw(libc::SIGKILL))
+        };
+        let Some(own) = own else { return Ok(None) };
         // What the program came to. Nothing is there when the first process was killed, and that is how it ended then.
         let mut bytes = [0; 4];
         let mut status = &self.status;
@@ -348,6 +387,11 @@ impl First {
             Ok(()) => ExitStatus::from_raw(i32::from_ne_bytes(bytes)),
             Err(_) => own,
         }))
+    }
+
+    /// Whether nothing of the jail runs any more.
+    fn has_ended(&self) -> bool {
+        has_ended(&self.descriptor)
     }
 
     /// Another descriptor of the same process.
@@ -363,8 +407,7 @@ impl First {
     /// Waits until nothing of the jail runs any more.
     pub(crate) async fn wait(&self) -> io::Result<ExitStatus> {
         let descriptor = self.descriptor.try_clone()?;
-        // SAFETY: an `OwnedFd` stays the same open descriptor until it is dropped, here with its registration.
-        let readable = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? };
+        let readable = watched(descriptor)?;
         loop {
             let mut guard = readable.readable().await?;
             if let Some(status) = self.collect(WaitIdOptions::EXITED | WaitIdOptions::NOHANG)? {
@@ -373,6 +416,19 @@ impl First {
             guard.clear_ready();
         }
     }
+}
+
+/// A descriptor that can be waited for until it can be read.
+fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` stays the same open descriptor until it is dropped, here with its registration.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE)? })
+}
+
+/// Whether the process has ended.
+pub(crate) fn has_ended(process: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 /// Waits for a first process that could not become what it should.

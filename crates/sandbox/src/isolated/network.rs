@@ -123,7 +123,7 @@ impl Messages {
 }
 
 /// Makes the network that the calling process is in. Takes no memory: it runs where that must not be.
-fn set_up(wiring: &Wiring) -> rustix::io::Result<()> {
+pub(super) fn set_up(wiring: &Wiring) -> rustix::io::Result<()> {
     tell(None, &wiring.messages.addresses)?;
     tell(Some(netlink::NETFILTER), &wiring.messages.redirections)?;
     let flags = SocketFlags::CLOEXEC;

@@ -82,9 +82,32 @@ pub struct Furniture {
 pub(super) enum Step {
     Directory(CString),
     File(CString, Vec<u8>),
-    Link { target: CString, at: CString },
-    Bind { from: CString, to: CString },
-    Overlay { options: CString, at: CString },
+    Link {
+        target: CString,
+        at: CString,
+    },
+    Bind {
+        from: CString,
+        to: CString,
+    },
+    Overlay {
+        options: CString,
+        at: CString,
+    },
+    /// Files in memory, over what is there.
+    Temporary {
+        options: CString,
+        at: CString,
+    },
+    /// Files in memory get other bounds.
+    Resize {
+        options: CString,
+        at: CString,
+    },
+    /// What is mounted there goes.
+    Unmount(CString),
+    /// What is there is not seen any more: an empty directory lies over it, which nothing can be written to.
+    Cover(CString),
 }
 
 /// Collects steps, and makes every directory before it is needed.
@@ -198,8 +221,11 @@ impl Plan {
 /// Where [`View::hosts`] are, by number, until the jail is furnished.
 const HOST_DIRECTORIES: &str = "/.host";
 
-/// The steps within a jail that make it show what it should.
-pub(super) fn furnish(hosts: &[PathBuf], furniture: &Furniture) -> io::Result<Vec<Step>> {
+/// The steps within a jail that make it show what it should, and its hosts no more.
+///
+/// In one that was forked the hosts cannot be unmounted: its mount namespace belongs to a user namespace with less power
+/// than the one where they were mounted, which locks them in place. What covers them is locked in the same way for whoever has no capabilities.
+pub(super) fn furnish(hosts: &[PathBuf], forked: bool, furniture: &Furniture) -> io::Result<Vec<Step>> {
     let shown = |path: &PathBuf| {
         let below = |(number, host): (usize, &PathBuf)| {
             path.strip_prefix(host)
@@ -214,12 +240,20 @@ pub(super) fn furnish(hosts: &[PathBuf], furniture: &Furniture) -> io::Result<Ve
         let layers = furniture.layers.iter().map(shown).collect::<io::Result<Vec<_>>>()?;
         steps.push(Step::Overlay { options: merged(&layers, "/.opt")?, at: text("/opt")? });
     }
+    steps.push(Step::Resize { options: temporary_options(furniture.temporary_mb)?, at: text("/tmp")? });
+    if forked {
+        steps.push(Step::Cover(text(HOST_DIRECTORIES)?));
+        return Ok(steps);
+    }
+    for number in 0..hosts.len() {
+        steps.push(Step::Unmount(text(format!("{HOST_DIRECTORIES}/{number}"))?));
+    }
     Ok(steps)
 }
 
-/// Where the hosts of a jail are mounted.
-pub(super) fn covers(hosts: &[PathBuf]) -> io::Result<Vec<CString>> {
-    (0..hosts.len()).map(|number| text(format!("{HOST_DIRECTORIES}/{number}"))).collect()
+/// The steps within a jail that was just forked: temporary files of its own.
+pub(super) fn settle(temporary_mb: u32) -> io::Result<Vec<Step>> {
+    Ok(vec![Step::Temporary { options: temporary_options(temporary_mb)?, at: text("/tmp")? }])
 }
 
 /// The options of an overlay of layers, a later one over an earlier one, over the path `lowest`.

@@ -55,6 +55,12 @@ pub trait Runtime: Sync {
     fn waiting(&self, _spec: &FunctionSpec, _start: &Start) -> Option<Waiting> {
         None
     }
+
+    /// Whether what waits, where it is not told `ALOFT_WAIT`, forks as [`aloft_sandbox::Zygote`] wants it, and each fork
+    /// waits at its connection.
+    fn forks(&self) -> bool {
+        false
+    }
 }
 
 /// How a process starts that waits for a function.

@@ -26,6 +26,34 @@ impl Abuse {
         Some(Self { bench, spec })
     }
 
+    /// In an environment that is started, and in one that is forked, where that can be.
+    async fn both() -> Vec<Self> {
+        let mut both: Vec<Self> = Self::new().await.into_iter().collect();
+        if let Some(forked) = Self::new().await {
+            if forked.bench.workers.can_fork() {
+                let mut other = forked.bench.python("def handler(event, context):\n    return None");
+                other.name = "first".to_owned();
+                forked.bench.invoke(&other, "{}").await;
+                while forked.bench.workers.waiting() < 1 {
+                    tokio::task::yield_now().await;
+                }
+                both.push(forked);
+            } else {
+                forked.bench.end().await;
+            }
+        }
+        both
+    }
+
+    /// Ends it. What attacked was forked if anything could be.
+    async fn end(self, is_first: bool) {
+        let all = self.bench.workers.status().environments;
+        let pid = all.iter().find(|it| it.function == self.spec.name).map_or(0, |it| it.pid);
+        let zygotes = self.bench.workers.zygotes();
+        assert_eq!(zygotes.contains(&super::zygote::forked_by(pid)), !is_first, "{zygotes:?}");
+        self.bench.end().await;
+    }
+
     async fn attack(&self, event: &Value) -> Value {
         let outcome = self.bench.invoke(&self.spec, &event.to_string()).await;
         let text = String::from_utf8_lossy(&outcome.payload).into_owned();
@@ -41,83 +69,86 @@ impl Abuse {
 /// System calls that have no use in a function, and kinds of sockets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn system_calls() {
-    let Some(abuse) = Abuse::new().await else { return };
-    let seen = abuse.attack(&json!({ "attack": "calls" })).await;
-    for (name, result) in seen.as_object().expect("an object") {
-        assert_eq!(result, if name == "clone3" { "ENOSYS" } else { "EPERM" }, "{name}");
+    for (number, abuse) in Abuse::both().await.into_iter().enumerate() {
+        let seen = abuse.attack(&json!({ "attack": "calls" })).await;
+        for (name, result) in seen.as_object().expect("an object") {
+            assert_eq!(result, if name == "clone3" { "ENOSYS" } else { "EPERM" }, "{name}");
+        }
+        assert!(seen.as_object().is_some_and(|it| it.len() > 15));
+        let refused = json!({ "raw": "EPERM", "raw6": "EPERM", "packet": "EPERM", "crypto": "EPERM", "stream": "done" });
+        abuse.check(json!({ "attack": "sockets" }), refused).await;
+        abuse.end(number == 0).await;
     }
-    assert!(seen.as_object().is_some_and(|it| it.len() > 15));
-    let refused =
-        json!({ "raw": "EPERM", "raw6": "EPERM", "packet": "EPERM", "crypto": "EPERM", "stream": "done" });
-    abuse.check(json!({ "attack": "sockets" }), refused).await;
-    abuse.bench.end().await;
 }
 
 /// The host, its processes and other functions are not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neighbours() {
-    let Some(abuse) = Abuse::new().await else { return };
-    let mut other = abuse.bench.python(SOURCE);
-    other.name = "other".to_owned();
-    abuse.bench.invoke(&other, r#"{"attack":"leave"}"#).await;
-    let pid = std::process::id();
-    let host = abuse.bench.scratch.path().to_string_lossy().into_owned();
-    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
-    let paths = [
-        host.clone(),
-        format!("{home}/.aws/credentials"),
-        format!("{home}/.ssh"),
-        format!("/proc/{pid}/environ"),
-        other.code_directory.to_string_lossy().into_owned(),
-        format!("{host}/workers"),
-        "/etc/shadow".to_owned(),
-        "/home".to_owned(),
-        "/var/lib".to_owned(),
-        "/run".to_owned(),
-        "/sys/fs/cgroup".to_owned(),
-        "/tmp/mine".to_owned(),
-    ];
-    let seen = abuse.attack(&json!({ "attack": "files", "paths": paths })).await;
-    for path in &paths {
-        assert_eq!(seen[path], "ENOENT", "{path}");
+    for (number, abuse) in Abuse::both().await.into_iter().enumerate() {
+        let mut other = abuse.bench.python(SOURCE);
+        other.name = "other".to_owned();
+        abuse.bench.invoke(&other, r#"{"attack":"leave"}"#).await;
+        let pid = std::process::id();
+        let host = abuse.bench.scratch.path().to_string_lossy().into_owned();
+        let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
+        let paths = [
+            host.clone(),
+            format!("{home}/.aws/credentials"),
+            format!("{home}/.ssh"),
+            format!("/proc/{pid}/environ"),
+            other.code_directory.to_string_lossy().into_owned(),
+            format!("{host}/workers"),
+            "/etc/shadow".to_owned(),
+            "/home".to_owned(),
+            "/var/lib".to_owned(),
+            "/run".to_owned(),
+            "/sys/fs/cgroup".to_owned(),
+            "/tmp/mine".to_owned(),
+        ];
+        let seen = abuse.attack(&json!({ "attack": "files", "paths": paths })).await;
+        for path in &paths {
+            assert_eq!(seen[path], "ENOENT", "{path}");
+        }
+        let seen = abuse.attack(&json!({ "attack": "processes", "pid": pid })).await;
+        assert_eq!((&seen["seen"], &seen["host"]), (&json!([1, 2]), &json!("ESRCH")), "{seen}");
+        assert_eq!(seen["init"], json!(["EACCES", "EACCES"]));
+        let seen = abuse.attack(&json!({ "attack": "environment" })).await;
+        let names: Vec<&str> =
+            seen["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        assert!(!names.iter().any(|it| ["HOME", "CARGO_MANIFEST_DIR", "USER"].contains(it)), "{names:?}");
+        // Besides the three: the two of the channel, and the directory that is being listed.
+        assert_eq!(seen["descriptors"], json!(["0", "1", "2", "3", "4", "5"]));
+        abuse.check(json!({ "attack": "writes" }), json!(["/tmp"])).await;
+        abuse.end(number == 0).await;
     }
-    let seen = abuse.attack(&json!({ "attack": "processes", "pid": pid })).await;
-    assert_eq!((&seen["seen"], &seen["host"]), (&json!([1, 2]), &json!("ESRCH")), "{seen}");
-    assert_eq!(seen["init"], json!(["EACCES", "EACCES"]));
-    let seen = abuse.attack(&json!({ "attack": "environment" })).await;
-    let names: Vec<&str> = seen["names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    assert!(!names.iter().any(|it| ["HOME", "CARGO_MANIFEST_DIR", "USER"].contains(it)), "{names:?}");
-    // Besides the three: the two of the channel, and the directory that is being listed.
-    assert_eq!(seen["descriptors"], json!(["0", "1", "2", "3", "4", "5"]));
-    abuse.check(json!({ "attack": "writes" }), json!(["/tmp"])).await;
-    abuse.bench.end().await;
 }
 
 /// What there is no end to ends, and the same environment goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bombs() {
-    let Some(abuse) = Abuse::new().await else { return };
-    abuse.check(json!({ "attack": "fill" }), json!([8 * 1024 * 1024, "ENOSPC"])).await;
-    // Another one has all of its own room meanwhile.
-    let hoard = "import os\n\ndef handler(event, context):\n    try:\n        with open('/tmp/hoard', 'wb', buffering=0) as file:\n            while True:\n                file.write(b'x' * 65536)\n    except OSError as error:\n        return error.errno";
-    let mut hoard = abuse.bench.python(hoard);
-    (hoard.name, hoard.ephemeral_storage_mb) = ("hoard".to_owned(), 8);
-    assert_eq!(abuse.bench.invoke(&hoard, "{}").await.payload, "28");
-    abuse.check(json!({ "attack": "fill" }), json!([8 * 1024 * 1024, "ENOSPC"])).await;
-    // What lies there is no part of the function's memory.
-    let large = FunctionSpec {
-        name: "large".to_owned(),
-        memory_mb: 128,
-        ephemeral_storage_mb: 192,
-        ..abuse.spec.clone()
-    };
-    let outcome = abuse.bench.invoke(&large, r#"{"attack":"fill"}"#).await;
-    assert_eq!(outcome.payload, format!("[{}, \"ENOSPC\"]", 192 * 1024 * 1024));
-    assert!(outcome.max_memory_mb < 100, "{}", outcome.max_memory_mb);
-    let seen = abuse.attack(&json!({ "attack": "names" })).await;
-    assert!(seen[0].as_u64().is_some_and(|it| it < 5000) && seen[1] == "ENOSPC", "{seen}");
-    abuse.check(json!({ "attack": "descriptors" }), json!([true, "EMFILE"])).await;
-    abuse.bench.end().await;
+    for (number, abuse) in Abuse::both().await.into_iter().enumerate() {
+        abuse.check(json!({ "attack": "fill" }), json!([8 * 1024 * 1024, "ENOSPC"])).await;
+        // Another one has all of its own room meanwhile.
+        let hoard = "import os\n\ndef handler(event, context):\n    try:\n        with open('/tmp/hoard', 'wb', buffering=0) as file:\n            while True:\n                file.write(b'x' * 65536)\n    except OSError as error:\n        return error.errno";
+        let mut hoard = abuse.bench.python(hoard);
+        (hoard.name, hoard.ephemeral_storage_mb) = ("hoard".to_owned(), 8);
+        assert_eq!(abuse.bench.invoke(&hoard, "{}").await.payload, "28");
+        abuse.check(json!({ "attack": "fill" }), json!([8 * 1024 * 1024, "ENOSPC"])).await;
+        // What lies there is no part of the function's memory.
+        let large = FunctionSpec {
+            name: "large".to_owned(),
+            memory_mb: 128,
+            ephemeral_storage_mb: 192,
+            ..abuse.spec.clone()
+        };
+        let outcome = abuse.bench.invoke(&large, r#"{"attack":"fill"}"#).await;
+        assert_eq!(outcome.payload, format!("[{}, \"ENOSPC\"]", 192 * 1024 * 1024));
+        assert!(outcome.max_memory_mb < 100, "{}", outcome.max_memory_mb);
+        let seen = abuse.attack(&json!({ "attack": "names" })).await;
+        assert!(seen[0].as_u64().is_some_and(|it| it < 5000) && seen[1] == "ENOSPC", "{seen}");
+        abuse.check(json!({ "attack": "descriptors" }), json!([true, "EMFILE"])).await;
+        abuse.end(number == 0).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,13 +182,20 @@ async fn bombs_of_processes_and_memory() {
 /// `/tmp` stays from one invocation to the next, and goes with its environment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn temporary_files() {
-    let Some(abuse) = Abuse::new().await else { return };
-    abuse.check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "ENOENT" })).await;
-    abuse.check(json!({ "attack": "leave" }), json!(["mine"])).await;
-    abuse.check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "done" })).await;
-    abuse.bench.workers.retire(&abuse.spec.account, &abuse.spec.region, &abuse.spec.name);
-    abuse.check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "ENOENT" })).await;
-    abuse.bench.end().await;
+    for (number, abuse) in Abuse::both().await.into_iter().enumerate() {
+        abuse
+            .check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "ENOENT" }))
+            .await;
+        abuse.check(json!({ "attack": "leave" }), json!(["mine"])).await;
+        abuse
+            .check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "done" }))
+            .await;
+        abuse.bench.workers.retire(&abuse.spec.account, &abuse.spec.region, &abuse.spec.name);
+        abuse
+            .check(json!({ "attack": "files", "paths": ["/tmp/mine"] }), json!({ "/tmp/mine": "ENOENT" }))
+            .await;
+        abuse.end(number == 0).await;
+    }
 }
 
 /// Who has answered and is not called again stands still, whatever it left running, and goes on when it is called.

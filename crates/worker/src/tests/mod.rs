@@ -17,6 +17,7 @@ mod ruby;
 mod runtime_api;
 mod streaming;
 mod surroundings;
+mod zygote;
 
 use crate::{
     EnvironmentLimits, FunctionSpec, Invocation, InvokeError, Isolation, LogLine, LogSink, Outcome,
@@ -70,6 +71,30 @@ pub(crate) fn function(runtime: &str, handler: &str, code: impl Into<PathBuf>) -
         log_group: "/aws/lambda/greeter".to_owned(),
         ephemeral_storage_mb: 512,
     }
+}
+
+/// A layer with something that has the names of the SDK, and does this when it is imported.
+fn sdk(source: &str) -> Scratch {
+    let sdk = Scratch::new();
+    for name in ["boto3", "botocore"] {
+        let directory = sdk.path().join("python").join(name);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join("__init__.py"), source).expect("a file");
+        for module in [
+            "auth",
+            "client",
+            "endpoint",
+            "httpsession",
+            "parsers",
+            "regions",
+            "session",
+            "signers",
+            "waiter",
+        ] {
+            std::fs::write(directory.join(module).with_extension("py"), "").expect("a file");
+        }
+    }
+    sdk
 }
 
 /// An invocation with a fixed request id.

@@ -1,6 +1,6 @@
 //! When environments are started, reused, replaced and stopped.
 
-use super::{Bench, Scratch, event, function};
+use super::{Bench, event, function, sdk};
 use crate::{EnvironmentState, FunctionSpec, InvokeError, WorkersOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -330,26 +330,7 @@ async fn processes_wait_for_functions() {
 /// Python imports the SDK while it waits, unless the function has another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sdk_is_there_already() {
-    let sdk = Scratch::new();
-    for name in ["boto3", "botocore"] {
-        let directory = sdk.path().join("python").join(name);
-        std::fs::create_dir_all(&directory).expect("a directory");
-        std::fs::write(directory.join("__init__.py"), "import time\nthen = time.time()\nwhose = 'ours'")
-            .expect("a file");
-        for module in [
-            "auth",
-            "client",
-            "endpoint",
-            "httpsession",
-            "parsers",
-            "regions",
-            "session",
-            "signers",
-            "waiter",
-        ] {
-            std::fs::write(directory.join(module).with_extension("py"), "").expect("a file");
-        }
-    }
+    let sdk = sdk("import time\nthen = time.time()\nwhose = 'ours'");
     let root = sdk.path().to_owned();
     let bench = Bench::with_options(Duration::from_secs(10), |options| {
         let code_roots = options.code_roots.iter().cloned().chain([root.clone()]).collect();

@@ -36,6 +36,7 @@ impl Runtime for Python {
     fn install(&self, directory: &Path) -> io::Result<()> {
         fs::write(directory.join("_aloft_sdk.py"), include_str!("sdk.py"))?;
         fs::write(directory.join("_aloft_waiting.py"), include_str!("waiting.py"))?;
+        fs::write(directory.join("_aloft_zygote.py"), include_str!("zygote.py"))?;
         fs::write(directory.join("_aloft_bootstrap.py"), include_str!("bootstrap.py"))
     }
 
@@ -46,6 +47,10 @@ impl Runtime for Python {
         let import = IMPORT.replace("_aloft_bootstrap", "_aloft_waiting");
         let arguments = vec![unbuffered.clone(), command.clone(), import.into(), directory.clone()];
         ours.then(|| Waiting { arguments, sdk: known_of_sdk(spec) })
+    }
+
+    fn forks(&self) -> bool {
+        true
     }
 
     fn start(
@@ -153,7 +158,7 @@ fn compile(program: &Path, directory: &Path, minor: &str) {
     let mut command = Command::new(program);
     command
         .args(["-I", "-m", "py_compile"])
-        .args(["sdk", "waiting", "bootstrap"].map(|it| directory.join(format!("_aloft_{it}.py"))));
+        .args(["sdk", "waiting", "zygote", "bootstrap"].map(|it| directory.join(format!("_aloft_{it}.py"))));
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _ = command.status();
     let _ = readable(&directory.join("__pycache__"));

@@ -1,4 +1,5 @@
-"""Python before it knows its function: connects, waits to be told its environment, and becomes the bootstrap.
+"""Python before it knows its function: connects, or is forked for each, waits to be told its environment, and becomes the
+bootstrap.
 
 What it imports meanwhile is Python's own, and the SDK when its functions want that. No code of a function runs here.
 """
@@ -61,15 +62,25 @@ def forget():
             del sys.modules[name]
 
 
+def connect(address):
+    host, port = address.rsplit(":", 1)
+    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    connection.connect((host, int(port)))
+    return connection
+
+
 def main():
+    address = os.environ.get("ALOFT_WAIT")
+    if address is None:
+        import _aloft_zygote as zygote
+
+        zygote.leave_number_two()
     wanted = os.environ.get("ALOFT_SDK")
     known = None if wanted is None else sdk.prepare(wanted)
-    host, port = os.environ["ALOFT_WAIT"].rsplit(":", 1)
-    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     # What is there now stays, and need not be looked through when memory is cleaned up.
     gc.collect()
     gc.freeze()
-    connection.connect((host, int(port)))
+    connection = zygote.serve() if address is None else connect(address)
     told = b""
     while data := connection.recv(65536):
         told += data
@@ -89,7 +100,7 @@ def main():
         forget()
     else:
         sdk.told()
-    for name in ("_aloft_waiting", "_aloft_sdk"):
+    for name in ("_aloft_waiting", "_aloft_sdk", "_aloft_zygote"):
         sys.modules.pop(name, None)
     importlib.invalidate_caches()
     _aloft_bootstrap.main()
