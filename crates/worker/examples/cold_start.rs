@@ -1,4 +1,5 @@
-//! Measures cold starts, from the call to the answer: of processes that are started for it, and of processes that waited.
+//! Measures cold starts, from the call to the answer: of processes that are started for it, of processes that waited, and of
+//! more at once than wait.
 //!
 //! `cargo run --release -p aloft-worker --example cold_start [-- DIRECTORY]`, where the directory is a layer with boto3. It
 //! prints the best and the median of each in milliseconds. Numbers, not a test: nothing is compared.
@@ -9,8 +10,12 @@ use aloft_worker::Isolation;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 const ROUNDS: usize = 15;
+/// How many are called at once, and how often.
+const AT_ONCE: usize = 8;
+const BURSTS: usize = 5;
 const SETTLE: Duration = Duration::from_millis(250);
 
 const NODE: &str = "exports.handler = async (event) => event";
@@ -51,11 +56,39 @@ async fn main() -> bench::Result<()> {
                     tokio::time::sleep(SETTLE).await;
                 }
             }
+            let mut bursts = Vec::new();
+            for round in 0..BURSTS {
+                let mut running = JoinSet::new();
+                for number in 0..AT_ONCE {
+                    let name = format!("burst-{round}-{number}");
+                    let spec = bench::function(runtime, &code, layer.as_deref(), &name);
+                    let workers = workers.clone();
+                    running.spawn(async move {
+                        let began = Instant::now();
+                        bench::invoke(&workers, &spec).await.map(|_| (began.elapsed(), spec))
+                    });
+                }
+                let mut times = Vec::new();
+                for ended in running.join_all().await {
+                    let (took, spec) = ended?;
+                    workers.retire(&spec.account, &spec.region, &spec.name);
+                    times.push(took);
+                }
+                times.sort();
+                bursts.push(times);
+                tokio::time::sleep(SETTLE).await;
+                while workers.starting() > 0 {
+                    tokio::time::sleep(SETTLE).await;
+                }
+            }
             workers.shutdown().await;
+            bursts.sort_by_key(|times| times[AT_ONCE - 1]);
+            let burst = &bursts[BURSTS / 2];
             let mut times = times.split_off(1);
             times.sort();
             let words = if waits { "that waited" } else { "that is started" };
             writeln!(out, "{name}, {words}: best {:?}, median {:?}", times[0], times[ROUNDS / 2])?;
+            writeln!(out, "{name}, {words}, {AT_ONCE} at once: {burst:.1?}")?;
         }
     }
     std::fs::remove_dir_all(&directory)?;
