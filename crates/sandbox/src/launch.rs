@@ -110,6 +110,8 @@ pub struct Fork {
     pub limits: Limits,
     /// The size of `/tmp`, in MB.
     pub temporary_mb: u32,
+    /// Whether nobody waits for it, so that it may do now what takes time later.
+    pub ahead: bool,
 }
 
 /// What a zygote forked.

@@ -247,7 +247,7 @@ impl PrewarmedPool {
                 _ => return None,
             }
         };
-        setting.prewarmed.forked(kind, &zygote, zygote::fork(setting, &zygote).await).ok()
+        setting.prewarmed.forked(kind, &zygote, zygote::fork(setting, &zygote, false).await).ok()
     }
 
     /// After a fork: a zygote that did not do it is not asked again. Another one may do better, whoever ended this one.
@@ -322,7 +322,7 @@ impl PrewarmedPool {
                         true
                     }
                     How::Forked(zygote) => {
-                        let forked = zygote::fork(&setting, &zygote).await;
+                        let forked = zygote::fork(&setting, &zygote, true).await;
                         let forked = pool.forked(&kind, &zygote, forked);
                         let failed = forked.is_err();
                         pool.started(&kind, forked, failed).await;

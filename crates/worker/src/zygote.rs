@@ -68,10 +68,14 @@ pub(crate) async fn start(setting: &Setting, kind: &Kind) -> io::Result<Zygote> 
     }
 }
 
-/// Has it fork a process that waits.
-pub(crate) async fn fork(setting: &Setting, zygote: &Arc<Zygote>) -> io::Result<Prewarmed> {
-    let fork =
-        Fork { name: setting.ids.hex(16), limits: prewarmed::limits(setting), temporary_mb: TEMPORARY_MB };
+/// Has it fork a process that waits, for whoever may come (`ahead`) or for one who is there.
+pub(crate) async fn fork(setting: &Setting, zygote: &Arc<Zygote>, ahead: bool) -> io::Result<Prewarmed> {
+    let fork = Fork {
+        name: setting.ids.hex(16),
+        limits: prewarmed::limits(setting),
+        temporary_mb: TEMPORARY_MB,
+        ahead,
+    };
     let Forked { jailed, connection } = setting.sandbox.fork(zygote, fork).await.map_err(io::Error::other)?;
     let Some(doors) = jailed.take_doors() else {
         jailed.kill().await;

@@ -230,11 +230,12 @@ impl Isolated {
             | libc::CLONE_PARENT
             | libc::SIGCHLD;
         format!(
-            r#"{{"clone":[{},{flags}],"execveat":{},"users":{:?},"groups":{:?},"limits":{limits:?},"filters":{filters:?}}}"#,
+            r#"{{"clone":[{},{flags}],"execveat":{},"users":{:?},"groups":{:?},"ahead":{},"limits":{limits:?},"filters":{filters:?}}}"#,
             libc::SYS_clone,
             libc::SYS_execveat,
             map(plan::USER),
             map(plan::GROUP),
+            fork.ahead,
         )
     }
 }

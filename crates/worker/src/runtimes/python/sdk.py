@@ -32,9 +32,8 @@ def prepare(wanted):
         sys.path.remove(DIRECTORY)
     try:
         remember_answers()
-        for it in filter(None, wanted.split(",")):
-            kind, _, service = it.partition(":")
-            remember_files(lambda: rehearse(boto3, kind, service))
+        for it in services(wanted):
+            remember_files(lambda: rehearse(boto3, *it))
     except Exception:
         # Another version, which is made in another way, or a service that it does not know: it takes what it takes.
         pass
@@ -59,6 +58,19 @@ def told():
     loaders = sys.modules.get("botocore.loaders")
     if loaders is not None:
         loaders.Loader.CUSTOMER_DATA_PATH = os.path.join(os.path.expanduser("~"), ".aws", "models")
+
+
+def services(wanted):
+    """`client:s3` is the client of S3."""
+    return [it.split(":", 1) for it in wanted.split(",") if it]
+
+
+def make(wanted):
+    """Makes it as a function would."""
+    import boto3
+
+    for it in services(wanted):
+        rehearse(boto3, *it)
 
 
 def rehearse(boto3, kind, service):

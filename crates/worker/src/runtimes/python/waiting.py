@@ -62,6 +62,15 @@ def forget():
             del sys.modules[name]
 
 
+def rehearse(wanted):
+    """What a function begins with, as far as it is nobody's."""
+    os.environ.update(json.loads(json.dumps({**os.environ, "LAMBDA_TASK_ROOT": "/var/task"})))
+    is_another([os.getcwd()], None)
+    compile("def handler(event, context):\n    return event\n", "/var/task/index.py", "exec")
+    if wanted is not None:
+        sdk.make(wanted)
+
+
 def connect(address):
     host, port = address.rsplit(":", 1)
     connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
@@ -80,7 +89,10 @@ def main():
     # What is there now stays, and need not be looked through when memory is cleaned up.
     gc.collect()
     gc.freeze()
-    connection = zygote.serve() if address is None else connect(address)
+    if address is None:
+        connection = zygote.serve(zygote.written_by(lambda: rehearse(wanted)))
+    else:
+        connection = connect(address)
     told = b""
     while data := connection.recv(65536):
         told += data
