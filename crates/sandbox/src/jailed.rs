@@ -92,6 +92,16 @@ struct Shared {
     kill: Notify,
 }
 
+/// Removes a group, whose last process may just be ending.
+pub(crate) async fn remove(group: &Group) {
+    for _ in 0..END_ATTEMPTS {
+        if group.remove() {
+            break;
+        }
+        tokio::time::sleep(END_EVERY).await;
+    }
+}
+
 /// A process that has started, with all that is known of it.
 pub(crate) struct Watched {
     pub(crate) process: Process,
@@ -260,12 +270,7 @@ impl Shared {
             } else if self.peak.load(Ordering::Relaxed) == 0 {
                 self.peak.store(group.peak().unwrap_or(0).min(most), Ordering::Relaxed);
             }
-            for _ in 0..END_ATTEMPTS {
-                if group.remove() {
-                    break;
-                }
-                tokio::time::sleep(END_EVERY).await;
-            }
+            remove(group).await;
         }
         let status =
             status.inspect_err(|error| tracing::warn!(%error, "cannot wait for a function's process")).ok();

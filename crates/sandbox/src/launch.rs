@@ -216,10 +216,15 @@ pub(crate) async fn fork(
     let group = groups
         .make(&fork.name, &fork.limits, files)
         .map_err(|source| SandboxError::Group { name: fork.name.clone(), source })?;
-    let born = isolated.fork(zygote, &fork, group.as_ref()).await.inspect_err(|_| {
-        group.as_ref().map(Group::remove);
-    });
-    let born = born.map_err(|source| SandboxError::Fork { name: fork.name.clone(), source })?;
+    let born = match isolated.fork(zygote, &fork, group.as_ref()).await {
+        Ok(born) => born,
+        Err(source) => {
+            if let Some(group) = &group {
+                crate::jailed::remove(group).await;
+            }
+            return Err(SandboxError::Fork { name: fork.name, source });
+        }
+    };
     let watched = Watched {
         process: Process::Isolated(born.begun.first),
         program: born.begun.program,
