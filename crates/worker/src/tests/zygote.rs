@@ -98,7 +98,7 @@ async fn one_zygote_forks_all() {
     for pid in environments {
         assert_eq!(forked_by(pid), zygotes[0]);
     }
-    let expected = json!([true, 2, ["0", "1", "2", "3", "4"], [], [], [1, 2], "forked-", true]);
+    let expected = json!([true, 2, ["0", "1", "2", "3", "4", "5"], [], [], [1, 2], "forked-", true]);
     let mut seen = HashSet::new();
     for answer in &answers {
         assert_eq!(answer[0], expected);
