@@ -33,6 +33,7 @@ mod streaming;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod to_its_end;
 mod unpack;
 mod uses;
 mod variables;

@@ -19,16 +19,14 @@ use crate::prewarmed::PrewarmedPool;
 use crate::quotas::Quotas;
 use crate::report;
 use crate::runtimes::Installed;
+use crate::to_its_end::ToItsEnd;
 use aloft_base::{AccountId, Clock, Ids, Region};
 use aloft_sandbox::{Destination, Isolation, Output, Sandbox};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// How long an invocation waits for an environment that has answered but not yet asked for more.
@@ -189,7 +187,7 @@ impl Workers {
             ended(&result);
             result
         };
-        ToItsEnd(Some(Box::pin(driven))).await
+        ToItsEnd::new(driven).await
     }
 
     /// Keeps so many environments of these versions of a function started from now on, used or not, and of no others.
@@ -553,28 +551,6 @@ impl Inner {
             self.stopped(&replaced).await;
         }
         Ok(matches!(environment.initialize(self.init_limit).await, Init::Ready(_)))
-    }
-}
-
-/// Runs on as a task of its own when whoever waits for it goes away.
-struct ToItsEnd<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
-
-impl<T: Send + 'static> Future for ToItsEnd<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(future) = &mut self.0 else { return Poll::Pending };
-        let result = ready!(future.as_mut().poll(context));
-        self.0 = None;
-        Poll::Ready(result)
-    }
-}
-
-impl<T: Send + 'static> Drop for ToItsEnd<T> {
-    fn drop(&mut self) {
-        if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(future);
-        }
     }
 }
 
