@@ -21,6 +21,10 @@ use clap::Parser;
 use std::process::ExitCode;
 use terminal::Terminal;
 
+/// Requests make many small things, some of which another thread ends.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let typed: Vec<_> = std::env::args_os().collect();
     match compose::composed(&typed) {

@@ -167,10 +167,11 @@ async fn ask(
         let mut event = Map::new();
         event.insert("type".to_owned(), "REQUEST".into());
         event.insert("methodArn".to_owned(), arn.into());
-        let body = (Value::Null, false);
-        let path = &request.path;
-        let variables = &at.stage.variables;
-        event.extend(proxy::event(request, &at.resource.path, path, variables, body, gateway_context));
+        event.extend(proxy::members_of(&proxy::Event {
+            resource: &at.resource.path,
+            request_context: gateway_context,
+            ..proxy::Event::new(request, &at.stage.variables)
+        }));
         for name in ["body", "isBase64Encoded"] {
             event.shift_remove(name);
         }

@@ -5,7 +5,7 @@
 use super::backend::Answered;
 use super::event;
 use crate::gateway::Request;
-use crate::gateway::request::{Pairs, find, last_values, media_type, title_case};
+use crate::gateway::request::{Pairs, find, media_type, title_case};
 use aloft_lang::jsonpath::JsonPath;
 use aloft_lang::vtl;
 use regex::Regex;
@@ -123,12 +123,13 @@ pub(super) fn whole_text(pattern: &str) -> Option<Regex> {
 
 /// What templates see.
 pub(super) fn template_context(scope: &Scope, body: String) -> vtl::Context {
+    let Request { query, headers, .. } = scope.request;
     vtl::Context {
         body,
         params: vtl::Params {
             path: scope.request.path_parameters.clone(),
-            querystring: last_values(&scope.request.query),
-            header: last_values(&title_case(&scope.request.headers)),
+            querystring: query.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect(),
+            header: headers.iter().map(|(name, value)| (title_case(name), value.as_str().into())).collect(),
         },
         stage_variables: scope.stage_variables.clone(),
         context: event::template_context(scope.context.clone()),

@@ -27,17 +27,22 @@ pub(super) async fn function(
     let content = &at.stage.content;
     let arn = function::arn(&integration.uri, &at.stage.variables);
     let arn = arn.ok_or_else(|| faults::CONFIGURATION.refuse())?;
-    let body = if content.is_binary(request.header("content-type")) {
+    let (body, is_base64_encoded) = if content.is_binary(request.header("content-type")) {
         proxy::body(request, true)
     } else if request.body.is_empty() {
-        (Value::Null, false)
+        (None, false)
     } else {
         // What is not declared as bytes is text, come what may.
-        (String::from_utf8_lossy(&request.body).into(), false)
+        (Some(String::from_utf8_lossy(&request.body)), false)
     };
-    let variables = &at.stage.variables;
-    let event = proxy::event(request, &at.resource.path, &request.path, variables, body, request_context);
-    let payload = Value::Object(event).to_string().into();
+    let event = proxy::Event {
+        resource: &at.resource.path,
+        request_context,
+        body,
+        is_base64_encoded,
+        ..proxy::Event::new(request, &at.stage.variables)
+    };
+    let payload = proxy::bytes(&event).map_err(|_| faults::CONFIGURATION.refuse())?;
     let answer = function::invoke(context, &arn, payload, integration.limit).await;
     let answer = answer.map_err(|trouble| backend::refuse(trouble, &arn))?;
     let malformed = || {
@@ -47,8 +52,8 @@ pub(super) async fn function(
     if answer.failed {
         return Err(faults::MALFORMED.refuse());
     }
-    let read = proxy::answer(&answer.payload, true).ok_or_else(malformed)?;
-    let mut headers = remapped(read.headers.clone());
+    let mut read = proxy::answer(&answer.payload, true).ok_or_else(malformed)?;
+    let mut headers = remapped(std::mem::take(&mut read.headers));
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
     }

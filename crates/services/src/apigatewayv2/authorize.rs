@@ -153,7 +153,7 @@ async fn ask(
         event.insert("type".to_owned(), "REQUEST".into());
         event.insert("routeArn".to_owned(), route_arn(at, request).into());
         event.insert("identitySource".to_owned(), identity.clone().into());
-        event.extend(event::second_base(request, place, stage, &route.key));
+        event.extend(event::second_for_authorizer(request, place, stage, &route.key));
     } else {
         let identity = identity.join(",");
         event.insert("version".to_owned(), "1.0".into());

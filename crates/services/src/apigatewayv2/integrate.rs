@@ -21,12 +21,12 @@ pub(super) async fn answer(
         return forward(service, integration, stage, request).await;
     }
     let Some(arn) = function::arn(&integration.uri, &stage.variables) else { return serve::internal_error() };
-    let event = if integration.second_format {
+    let payload = if integration.second_format {
         event::second(request, place, stage, &route.key, authorizer)
     } else {
         event::first(request, place, stage, &route.key, authorizer)
     };
-    let payload = Value::Object(event).to_string().into();
+    let Ok(payload) = payload else { return serve::internal_error() };
     let answer = match function::invoke(context, &arn, payload, integration.limit).await {
         Ok(answer) if !answer.failed => answer.payload,
         Ok(_) => return serve::internal_error(),
@@ -40,8 +40,8 @@ pub(super) async fn answer(
     };
     let read =
         if integration.second_format { event::second_answer(&answer) } else { proxy::answer(&answer, false) };
-    let built = read.and_then(|answer| {
-        let (status, headers) = (answer.status, answer.headers.clone());
+    let built = read.and_then(|mut answer| {
+        let (status, headers) = (answer.status, std::mem::take(&mut answer.headers));
         response::build(status, &headers, answer.into_bytes(true)?)
     });
     built.unwrap_or_else(|| {

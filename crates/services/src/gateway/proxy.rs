@@ -6,7 +6,11 @@ use super::request::{self, Pairs, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::hash::Hash;
 
 /// The members of an identity that nobody has signed for; those of IAM callers are filled in.
 const IDENTITY: [&str; 10] = [
@@ -31,42 +35,81 @@ pub(crate) fn identity(request: &Request) -> Map<String, Value> {
     identity
 }
 
-/// The event's members that come from the request; `path`, `resource` and `requestContext` are the caller's to say.
-pub(crate) fn event(
-    request: &Request,
-    resource: &str,
-    path: &str,
-    stage_variables: &Map<String, Value>,
-    body: (Value, bool),
-    request_context: Value,
-) -> Map<String, Value> {
-    let headers = request::title_case(&request.headers);
-    let event = json!({
-        "resource": resource,
-        "path": path,
-        "httpMethod": request.method.as_str(),
-        "headers": request::last_values(&headers),
-        "multiValueHeaders": request::all_values(&headers),
-        "queryStringParameters": request::or_null(request::last_values(&request.query)),
-        "multiValueQueryStringParameters": request::or_null(request::all_values(&request.query)),
-        "pathParameters": request::or_null(request.path_parameters.clone()),
-        "stageVariables": request::or_null(stage_variables.clone()),
-        "requestContext": request_context,
-        "body": body.0,
-        "isBase64Encoded": body.1,
-    });
-    match event {
-        Value::Object(event) => event,
+/// The event. What is empty is `null`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Event<'a> {
+    /// HTTP APIs say it, REST APIs do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<&'static str>,
+    /// The path of the route.
+    pub resource: &'a str,
+    pub path: &'a str,
+    pub http_method: &'a str,
+    pub headers: IndexMap<String, &'a str>,
+    pub multi_value_headers: IndexMap<String, Vec<&'a str>>,
+    pub query_string_parameters: Option<IndexMap<&'a str, &'a str>>,
+    pub multi_value_query_string_parameters: Option<IndexMap<&'a str, Vec<&'a str>>>,
+    pub path_parameters: Option<&'a Map<String, Value>>,
+    pub stage_variables: Option<&'a Map<String, Value>>,
+    pub request_context: Value,
+    pub body: Option<Cow<'a, str>>,
+    pub is_base64_encoded: bool,
+}
+
+impl<'a> Event<'a> {
+    /// What comes from the request itself.
+    pub fn new(request: &'a Request, stage_variables: &'a Map<String, Value>) -> Self {
+        let title_case = |(name, value): &'a (String, String)| (request::title_case(name), value.as_str());
+        let text = |(name, value): &'a (String, String)| (name.as_str(), value.as_str());
+        let has_query = !request.query.is_empty();
+        Self {
+            version: None,
+            resource: &request.path,
+            path: &request.path,
+            http_method: request.method.as_str(),
+            headers: request.headers.iter().map(title_case).collect(),
+            multi_value_headers: all_values(request.headers.iter().map(title_case)),
+            query_string_parameters: has_query.then(|| request.query.iter().map(text).collect()),
+            multi_value_query_string_parameters: has_query
+                .then(|| all_values(request.query.iter().map(text))),
+            path_parameters: Some(&request.path_parameters).filter(|it| !it.is_empty()),
+            stage_variables: Some(stage_variables).filter(|it| !it.is_empty()),
+            request_context: Value::Null,
+            body: None,
+            is_base64_encoded: false,
+        }
+    }
+}
+
+/// All values of each name.
+fn all_values<'a, N: Hash + Eq>(pairs: impl Iterator<Item = (N, &'a str)>) -> IndexMap<N, Vec<&'a str>> {
+    let mut all: IndexMap<N, Vec<&str>> = IndexMap::new();
+    for (name, value) in pairs {
+        all.entry(name).or_default().push(value);
+    }
+    all
+}
+
+/// An event as text.
+pub(crate) fn bytes(event: &impl Serialize) -> serde_json::Result<Bytes> {
+    Ok(serde_json::to_vec(event)?.into())
+}
+
+/// An event as members, to which others come.
+pub(crate) fn members_of(event: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(event) {
+        Ok(Value::Object(members)) => members,
         _ => Map::new(),
     }
 }
 
 /// A body for an event: as text, or as base64 when it is `binary` or no text at all.
-pub(crate) fn body(request: &Request, binary: bool) -> (Value, bool) {
+pub(crate) fn body(request: &Request, binary: bool) -> (Option<Cow<'_, str>>, bool) {
     match std::str::from_utf8(&request.body) {
-        _ if request.body.is_empty() => (Value::Null, false),
-        Ok(text) if !binary => (text.into(), false),
-        _ => (BASE64.encode(&request.body).into(), true),
+        _ if request.body.is_empty() => (None, false),
+        Ok(text) if !binary => (Some(text.into()), false),
+        _ => (Some(BASE64.encode(&request.body).into()), true),
     }
 }
 
@@ -99,7 +142,11 @@ const MEMBERS: [&str; 5] = ["statusCode", "headers", "multiValueHeaders", "body"
 
 /// Reads a function's answer; nothing when it is malformed. A `strict` gateway allows no other members and assumes 200.
 pub(crate) fn answer(payload: &[u8], strict: bool) -> Option<Answer> {
-    let Ok(Value::Object(answer)) = serde_json::from_slice::<Value>(payload) else { return None };
+    read(&serde_json::from_slice(payload).ok()?, strict)
+}
+
+/// The same of an answer that has been parsed.
+pub(crate) fn read(answer: &Map<String, Value>, strict: bool) -> Option<Answer> {
     if strict && answer.keys().any(|name| !MEMBERS.contains(&name.as_str())) {
         return None;
     }
@@ -109,12 +156,12 @@ pub(crate) fn answer(payload: &[u8], strict: bool) -> Option<Answer> {
         None => return None,
     };
     let mut headers: Pairs = Vec::new();
-    for (name, values) in members(&answer, "multiValueHeaders")? {
+    for (name, values) in members(answer, "multiValueHeaders")? {
         for value in values.as_array()? {
             headers.push((name.clone(), scalar(value)?));
         }
     }
-    for (name, value) in members(&answer, "headers")? {
+    for (name, value) in members(answer, "headers")? {
         let value = scalar(value)?;
         // What both have comes once.
         if !headers.iter().any(|(known, other)| known.eq_ignore_ascii_case(name) && *other == value) {
@@ -163,6 +210,7 @@ fn members<'a>(answer: &'a Map<String, Value>, name: &str) -> Option<Vec<(&'a St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// A status, headers and a body.
     type Expected<'a> = (u16, &'a [(&'a str, &'a str)], &'a str);

@@ -143,50 +143,14 @@ pub(crate) fn parse_query(text: &str) -> Pairs {
         .collect()
 }
 
-/// The last value of each name.
-pub(crate) fn last_values(pairs: &Pairs) -> Map<String, Value> {
-    pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
-}
-
-/// All values of each name, as lists.
-pub(crate) fn all_values(pairs: &Pairs) -> Map<String, Value> {
-    let mut map = Map::new();
-    for (name, value) in pairs {
-        let list = map.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new()));
-        list.as_array_mut().into_iter().for_each(|list| list.push(value.as_str().into()));
+/// A name as it is usually spelt: `X-Forwarded-For`.
+pub(crate) fn title_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        let begins = out.is_empty() || out.ends_with('-');
+        out.push(if begins { c.to_ascii_uppercase() } else { c });
     }
-    map
-}
-
-/// All values of each name, joined by commas.
-pub(crate) fn joined_values(pairs: &Pairs) -> Map<String, Value> {
-    let mut map: Map<String, Value> = Map::new();
-    for (name, value) in pairs {
-        let joined = match map.get(name).and_then(Value::as_str) {
-            Some(before) => format!("{before},{value}"),
-            None => value.clone(),
-        };
-        map.insert(name.clone(), joined.into());
-    }
-    map
-}
-
-/// An empty map as `null`: how events of format 1.0 say that there is nothing.
-pub(crate) fn or_null(map: Map<String, Value>) -> Value {
-    if map.is_empty() { Value::Null } else { Value::Object(map) }
-}
-
-/// The names as they are usually spelt: `X-Forwarded-For`.
-pub(crate) fn title_case(headers: &Pairs) -> Pairs {
-    let title = |name: &str| {
-        let mut out = String::with_capacity(name.len());
-        for c in name.chars() {
-            let begins = out.is_empty() || out.ends_with('-');
-            out.push(if begins { c.to_ascii_uppercase() } else { c });
-        }
-        out
-    };
-    headers.iter().map(|(name, value)| (title(name), value.clone())).collect()
+    out
 }
 
 /// Random letters and digits of both cases.
