@@ -3,24 +3,25 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The account that the local cloud plays when nobody names another.
 const LOCAL_ACCOUNT: &str = "000000000000";
 
-/// A twelve-digit account number.
+/// A twelve-digit account number. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AccountId(String);
+pub struct AccountId(Arc<str>);
 
 impl AccountId {
     /// Takes twelve digits.
     pub fn new(text: &str) -> Option<Self> {
-        (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| Self(text.to_owned()))
+        (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| Self(text.into()))
     }
 
     /// `000000000000`
     pub fn local() -> Self {
-        Self(LOCAL_ACCOUNT.to_owned())
+        Self(LOCAL_ACCOUNT.into())
     }
 
     /// The digits.
@@ -35,21 +36,21 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// A region's name, such as `us-east-1`.
+/// A region's name, such as `us-east-1`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Region(String);
+pub struct Region(Arc<str>);
 
 impl Region {
     /// Takes lower-case letters, digits and hyphens.
     pub fn new(text: &str) -> Option<Self> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (!text.is_empty() && text.len() <= 32 && text.bytes().all(fits)).then(|| Self(text.to_owned()))
+        (!text.is_empty() && text.len() <= 32 && text.bytes().all(fits)).then(|| Self(text.into()))
     }
 
     /// `us-east-1`
     pub fn us_east_1() -> Self {
-        Self("us-east-1".to_owned())
+        Self("us-east-1".into())
     }
 
     /// The name.
@@ -59,7 +60,7 @@ impl Region {
 
     /// The partition that it lies in: `aws`, `aws-cn` or `aws-us-gov`.
     pub fn partition(&self) -> &'static str {
-        match self.0.as_str() {
+        match &*self.0 {
             name if name.starts_with("cn-") => "aws-cn",
             name if name.starts_with("us-gov-") => "aws-us-gov",
             _ => "aws",

@@ -244,20 +244,22 @@ impl Extensions {
 
     /// The runtime got an invocation: so do those that registered for it.
     pub(crate) fn invoked(&self, invocation: &Invocation, deadline_millis: i64) {
-        let event = json!({
-            "eventType": "INVOKE",
-            "deadlineMs": deadline_millis,
-            "requestId": invocation.request_id,
-            "invokedFunctionArn": invocation.function_arn,
-            "tracing": { "type": "X-Amzn-Trace-Id", "value": invocation.trace_id },
+        self.tell("INVOKE", || {
+            json!({
+                "eventType": "INVOKE",
+                "deadlineMs": deadline_millis,
+                "requestId": invocation.request_id,
+                "invokedFunctionArn": invocation.function_arn,
+                "tracing": { "type": "X-Amzn-Trace-Id", "value": invocation.trace_id },
+            })
         });
-        self.tell("INVOKE", &event);
     }
 
-    fn tell(&self, kind: &str, event: &Value) {
+    /// Tells the event to those that want it. It is made for each of them: as a rule there are none.
+    fn tell(&self, kind: &str, event: impl Fn() -> Value) {
         let mut state = self.lock();
         for extension in state.registered.values_mut().filter(|it| it.events.contains(kind)) {
-            extension.pending.push_back(event.clone());
+            extension.pending.push_back(event());
             extension.is_waiting = false;
         }
         drop(state);
@@ -273,8 +275,10 @@ impl Extensions {
             }
         }
         let deadline = Clock::system().now().add(EXTERNAL_END).millis();
-        let event = json!({ "eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline });
-        self.tell("SHUTDOWN", &event);
+        self.tell(
+            "SHUTDOWN",
+            || json!({ "eventType": "SHUTDOWN", "shutdownReason": reason, "deadlineMs": deadline }),
+        );
         self.telemetry.flush();
     }
 

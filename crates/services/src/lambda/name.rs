@@ -1,7 +1,7 @@
 //! Names of functions: plain, in part, or as an ARN, each with or without a qualifier.
 
 use super::errors;
-use aloft_base::{AccountId, Arn, Region};
+use aloft_base::{AccountId, Region};
 use aloft_engine::{Context, ServiceError};
 use aloft_store::{Key, key};
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ impl FunctionKey {
 
     /// `arn:aws:lambda:us-east-1:000000000000:function:name`
     pub fn arn(&self) -> String {
-        let resource = format!("function:{}", self.name);
-        Arn::new("lambda", &self.region, &self.account, resource).to_string()
+        let Self { account, region, name } = self;
+        format!("arn:{}:lambda:{region}:{account}:function:{name}", region.partition())
     }
 
     /// The ARN with a qualifier, if there is one.
