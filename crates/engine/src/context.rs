@@ -5,6 +5,7 @@ use aloft_base::{AccountId, Arn, Clock, Ids, Region, Timestamp};
 use aloft_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Who is calling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,25 +32,25 @@ pub struct Context {
     /// Who is calling.
     pub principal: Principal,
     /// Names the call in answers and logs.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// The trace header (`X-Amzn-Trace-Id`) that ties an invocation to the event that caused it.
-    pub trace_id: Option<String>,
+    pub trace_id: Option<Arc<str>>,
     /// The ARN of what caused it, when an event source did: an API's route, a bucket, a topic, a rule.
-    pub source: Option<String>,
+    pub source: Option<Arc<str>>,
 }
 
 impl Context {
     /// A call that a service makes for itself: a timer, a poller.
     pub fn service(engine: &Engine, service: &str, account: AccountId, region: Region) -> Self {
         let principal = Principal::Service(format!("{service}.amazonaws.com"));
-        let request_id = engine.ids().uuid();
+        let request_id = engine.ids().uuid().into();
         Self { engine: engine.clone(), account, region, principal, request_id, trace_id: None, source: None }
     }
 
     /// The same account, region and trace, for a call that `service` makes on account of this one.
     pub fn as_service(&self, service: &str) -> Self {
         let principal = Principal::Service(format!("{service}.amazonaws.com"));
-        Self { principal, request_id: self.ids().uuid(), ..self.clone() }
+        Self { principal, request_id: self.ids().uuid().into(), ..self.clone() }
     }
 
     /// The same, in another account or region: where an ARN points.

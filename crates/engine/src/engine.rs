@@ -280,7 +280,7 @@ impl Engine {
             account: self.options().account.clone(),
             region: self.options().region.clone(),
             principal: crate::Principal::Root,
-            request_id: self.ids().uuid(),
+            request_id: self.ids().uuid().into(),
             trace_id: None,
             source: None,
         }

@@ -118,8 +118,8 @@ async fn run(
         account: caller.account,
         region: caller.region,
         principal: caller.principal,
-        request_id,
-        trace_id,
+        request_id: request_id.into(),
+        trace_id: trace_id.map(Into::into),
         source: None,
     };
     engine.call(&context, model.name(), operation.name(), input).await

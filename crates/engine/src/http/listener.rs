@@ -130,9 +130,15 @@ async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
     match route::of(engine, &request) {
         route::Route::Admin => admin::answer(engine, &request).await,
         route::Route::FrontDoor(service) => {
-            let trace_id = request.head.header("x-amzn-trace-id").map(str::to_owned);
-            let context =
-                Context { principal: Principal::Anonymous, request_id, trace_id, ..engine.root_context() };
+            let context = Context {
+                engine: engine.clone(),
+                account: engine.options().account.clone(),
+                region: engine.options().region.clone(),
+                principal: Principal::Anonymous,
+                request_id: request_id.into(),
+                trace_id: request.head.header("x-amzn-trace-id").map(Into::into),
+                source: None,
+            };
             engine.metering().called(&context.principal, service.name(), "HTTP");
             service.http(&context, request).await
         }

@@ -471,7 +471,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Context {
     /// The same call, told to be caused by what this ARN names: the source of an event.
-    pub fn caused_by(self, source: impl Into<String>) -> Self {
+    pub fn caused_by(self, source: impl Into<Arc<str>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 }

@@ -79,9 +79,9 @@ pub(super) async fn work(context: &Context, timer: &Timer) -> Outcome<()> {
         Surroundings { rule_arn: &delivery.rule_arn, rule_name: &delivery.rule_name, taken: delivery.taken };
     let text = transform::apply(&delivery.target, &delivery.event, &surroundings);
     let context = Context {
-        trace_id: delivery.trace.clone(),
+        trace_id: delivery.trace.as_deref().map(Into::into),
         principal: Principal::Service("events.amazonaws.com".to_owned()),
-        source: Some(delivery.rule_arn.clone()),
+        source: Some(delivery.rule_arn.as_str().into()),
         ..context.clone()
     };
     if let Err(error) = deliver(&context, &delivery, text.clone()).await {

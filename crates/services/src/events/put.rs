@@ -63,7 +63,7 @@ pub(super) async fn put_events(_: &Events, context: &Context, input: PutEvents) 
     let (mut told, mut failed, mut events) = (Vec::new(), 0, Vec::new());
     for entry in input.entries {
         let bus = Address::of(context, entry.event_bus_name.as_deref());
-        let trace = entry.trace_header.clone().or_else(|| context.trace_id.clone());
+        let trace = entry.trace_header.clone().or_else(|| context.trace_id.as_deref().map(str::to_owned));
         match to_event(context, entry) {
             Ok(event) => {
                 told.push(json!({ "EventId": event["id"] }));

@@ -8,6 +8,7 @@ use aloft_engine::{Context, HttpRequest};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Pairs of names and values, in the order that they came.
 pub(crate) type Pairs = Vec<(String, String)>;
@@ -37,11 +38,11 @@ pub(crate) struct Request {
     /// When it came.
     pub time: Timestamp,
     /// Names it: a UUID for REST APIs, as [`Request::short_id`] for HTTP APIs.
-    pub id: String,
+    pub id: Arc<str>,
     /// `JKJaXmPLvHcESHA=`
     pub short_id: String,
     /// `Root=1-...`
-    pub trace_id: String,
+    pub trace_id: Arc<str>,
 }
 
 impl Request {
@@ -50,7 +51,7 @@ impl Request {
         let HttpRequest { head, body } = request;
         let time = context.now();
         let trace_id = context.trace_id.clone().unwrap_or_else(|| {
-            format!("Root=1-{:08x}-{}", time.seconds().max(0) as u32, context.ids().hex(24))
+            format!("Root=1-{:08x}-{}", time.seconds().max(0) as u32, context.ids().hex(24)).into()
         });
         let source_ip = head.remote.ip().to_string();
         let mut headers: Pairs = head
@@ -66,7 +67,7 @@ impl Request {
         };
         let port = context.engine.address().port().to_string();
         for (name, value) in [
-            ("x-amzn-trace-id", trace_id.as_str()),
+            ("x-amzn-trace-id", &*trace_id),
             ("x-forwarded-for", forwarded.as_str()),
             ("x-forwarded-port", port.as_str()),
             ("x-forwarded-proto", "http"),

@@ -65,7 +65,7 @@ impl Call {
             client_context: None,
             trace_id: trace_of(context),
             cause: match (&context.source, &context.principal) {
-                (Some(source), _) => source.clone(),
+                (Some(source), _) => source.to_string(),
                 (None, Principal::Root) => "root".to_owned(),
                 (None, Principal::Arn(text) | Principal::Service(text)) => text.clone(),
                 (None, Principal::Anonymous) => "anonymous".to_owned(),
@@ -84,7 +84,7 @@ fn trace_of(context: &Context) -> String {
         (Some(trace), Principal::Service(name)) if name == "events.amazonaws.com" => {
             recursion::without(trace)
         }
-        (Some(trace), _) => trace.clone(),
+        (Some(trace), _) => trace.to_string(),
         (None, _) => {
             let (seconds, ids) = (context.now().seconds(), context.ids());
             format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", ids.hex(24), ids.hex(16))

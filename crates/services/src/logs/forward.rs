@@ -172,7 +172,7 @@ async fn deliver(
     let arn = filter.destination.as_str();
     let context = Context {
         principal: Principal::Service(format!("logs.{}.amazonaws.com", group.region)),
-        source: Some(group.arn()),
+        source: Some(group.arn().into()),
         ..there(context, arn)
     };
     if arn.split(':').nth(2) == Some("kinesis") {

@@ -162,8 +162,7 @@ fn bridge_detail(
 pub(super) async fn deliver(context: &Context, payload: &Value) -> Result<(), ServiceError> {
     let (to, message) = (payload["to"].as_str().unwrap_or_default(), &payload["message"]);
     let raised = payload["raised"].as_i64().map_or(context.now(), Timestamp);
-    let context =
-        Context { trace_id: payload["trace"].as_str().map(str::to_owned), ..context.as_service("s3") };
+    let context = Context { trace_id: payload["trace"].as_str().map(Into::into), ..context.as_service("s3") };
     let context = match message["Records"][0]["s3"]["bucket"]["arn"].as_str() {
         Some(bucket) => context.caused_by(bucket),
         None => context,

@@ -100,7 +100,7 @@ pub(super) async fn work(context: &Context, timer: &Timer) -> Outcome<()> {
     let Some(mut delivery) = found else { return Ok(()) };
     let context = Context {
         principal: Principal::Service("scheduler.amazonaws.com".to_owned()),
-        source: Some(delivery.schedule.clone()),
+        source: Some(delivery.schedule.as_str().into()),
         ..context.clone()
     };
     let execution = context.ids().uuid();

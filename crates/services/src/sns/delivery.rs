@@ -175,9 +175,9 @@ async fn deliver(
         }
     };
     let context = Context {
-        trace_id: message.trace.clone(),
+        trace_id: message.trace.as_deref().map(Into::into),
         principal: Principal::Service("sns.amazonaws.com".to_owned()),
-        source: Some(message.topic.clone()),
+        source: Some(message.topic.as_str().into()),
         ..context.clone()
     };
     match subscription.protocol.as_str() {

@@ -202,7 +202,7 @@ fn to_message(context: &Context, topic: &str, entry: Entry) -> Message {
         group: entry.message_group_id,
         deduplication_id: entry.message_deduplication_id,
         sequence: None,
-        trace: context.trace_id.clone(),
+        trace: context.trace_id.as_deref().map(str::to_owned),
     }
 }
 

@@ -122,7 +122,7 @@ fn prepare(context: &Context, mut entry: Entry) -> Result<Prepared, ServiceError
     if let (true, Some(trace)) = (entry.message_system_attributes.is_empty(), &context.trace_id) {
         let attribute = Attribute {
             data_type: "String".to_owned(),
-            string_value: Some(trace.clone()),
+            string_value: Some(trace.to_string()),
             binary_value: None,
         };
         entry.message_system_attributes.insert("AWSTraceHeader".to_owned(), attribute);
