@@ -18,7 +18,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 pub fn run(words: &[String]) -> Result<()> {
     let keep = words.iter().any(|word| word == "--keep");
     step("Build aloft, and get the libraries that functions expect");
-    let binary = shell::release_binary()?;
+    let binary = shell::binary("release")?;
     setup::runtimes()?;
     let started = Instant::now();
     step("Start a cloud of our own");

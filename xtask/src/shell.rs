@@ -70,11 +70,12 @@ pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |named| root().join(named))
 }
 
-/// Builds the program for release and gives its place; `$ALOFT_BINARY` names one that is built already.
-pub fn release_binary() -> Result<PathBuf> {
+/// Builds the program with a profile (`release`, or `dist` as users install it) and gives its place; `$ALOFT_BINARY` names
+/// one that is built already.
+pub fn binary(profile: &str) -> Result<PathBuf> {
     if let Some(named) = env::var_os("ALOFT_BINARY") {
         return Ok(PathBuf::from(named));
     }
-    run(&mut cargo(&["build", "--release", "--package", "aloft"]))?;
-    Ok(target().join("release/aloft"))
+    run(&mut cargo(&["build", "--profile", profile, "--package", "aloft"]))?;
+    Ok(target().join(profile).join("aloft"))
 }

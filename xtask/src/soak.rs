@@ -21,7 +21,7 @@ const FLAT: (f64, f64) = (256.0, 64.0);
 pub fn run(words: &[String]) -> Result<()> {
     let cycles = number(words, "--cycles", 10_000)?;
     let invocations = number(words, "--invocations", 100_000)?;
-    let binary = shell::release_binary()?;
+    let binary = shell::binary("release")?;
     setup::runtimes()?;
     let cloud = TempCloud::with(CloudOptions {
         binary: Some(binary),

@@ -36,7 +36,7 @@ pub fn run(words: &[String]) -> Result<()> {
         Some("engine") => return engine::run(),
         Some(packaging::MEASURE) => return packaging::measure_one(&words[1..]),
         Some("package") => {
-            let binary = shell::release_binary()?;
+            let binary = shell::binary("dist")?;
             setup::npm("original", "original")?;
             let mut figures = Figures::default();
             packaging::measure_all(&binary, &mut figures)?;
@@ -46,7 +46,7 @@ pub fn run(words: &[String]) -> Result<()> {
         Some(other) => anyhow::bail!("no part `{other}`: all, `engine`, or `package`"),
         None => {}
     }
-    let binary = shell::release_binary()?;
+    let binary = shell::binary("dist")?;
     setup::runtimes()?;
     setup::npm("original", "original")?;
     setup::npm("offline", "offline")?;

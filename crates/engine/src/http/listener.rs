@@ -20,9 +20,7 @@ use tokio::time::timeout;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a body may stand still.
 const BODY_PIECE_WITHIN: Duration = Duration::from_secs(20);
-/// How many headers a request may have.
-const MAX_HEADERS: usize = 200;
-/// How many bytes a request's line and headers may have.
+/// How many bytes a request's line and headers may have. There may be 100 headers: more would take memory of their own.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// A bound port.
@@ -91,7 +89,6 @@ async fn serve_connection(engine: Engine, stream: TcpStream, remote: SocketAddr)
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -30,7 +30,7 @@ const COUNTED: Duration = Duration::from_secs(4);
 /// Measures all of it and prints the table.
 pub fn run() -> Result<()> {
     let began = Instant::now();
-    let binary = shell::release_binary()?;
+    let binary = shell::binary("dist")?;
     setup::runtimes()?;
     setup::npm("offline", "offline")?;
     setup::npm("peers", "peers")?;
