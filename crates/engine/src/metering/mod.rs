@@ -43,6 +43,9 @@ const WAITING: usize = 100_000;
 /// How many rows go into one transaction.
 const GROUP: usize = 2500;
 
+/// How many bytes a row has, about.
+const ROW: usize = 768;
+
 /// In milliseconds.
 const MINUTE: i64 = 60_000;
 
@@ -457,7 +460,10 @@ fn hour(at: Timestamp) -> i64 {
 
 /// Rows are made of texts and numbers, which always have a JSON form.
 fn encoded(row: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(row).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(ROW);
+    let written = serde_json::to_writer(&mut bytes, row);
+    debug_assert!(written.is_ok(), "{written:?}");
+    bytes
 }
 
 /// The JSON of a [`Record`], made of that of what is in it.

@@ -91,9 +91,14 @@ fn all_values<'a, N: Hash + Eq>(pairs: impl Iterator<Item = (N, &'a str)>) -> In
     all
 }
 
+/// How long an event is as a rule, at most.
+const MOST_BYTES_AS_A_RULE: usize = 2048;
+
 /// An event as text.
 pub(crate) fn bytes(event: &impl Serialize) -> serde_json::Result<Bytes> {
-    Ok(serde_json::to_vec(event)?.into())
+    let mut bytes = Vec::with_capacity(MOST_BYTES_AS_A_RULE);
+    serde_json::to_writer(&mut bytes, event)?;
+    Ok(bytes.into())
 }
 
 /// An event as members, to which others come.
