@@ -5,7 +5,7 @@
 
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
-use crate::pool::{Pool, Purpose, version_key};
+use crate::pool::{Pool, Purpose};
 use crate::workers::Inner;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) enum Checkout {
 /// A place in line, until it is dropped. (Not while the pool is locked.)
 pub(crate) struct Place {
     inner: Arc<Inner>,
-    key: String,
+    key: Arc<str>,
     since: Instant,
     turn: Arc<Notify>,
     called: Pin<Box<OwnedNotified>>,
@@ -34,10 +34,10 @@ pub(crate) struct Place {
 
 impl Place {
     /// The last place.
-    fn new(inner: &Arc<Inner>, key: &str, pool: &mut Pool) -> Self {
+    fn new(inner: &Arc<Inner>, key: &Arc<str>, pool: &mut Pool) -> Self {
         let turn = pool.join(key);
         let called = last(&turn);
-        Self { inner: inner.clone(), key: key.to_owned(), since: Instant::now(), turn, called }
+        Self { inner: inner.clone(), key: key.clone(), since: Instant::now(), turn, called }
     }
 
     /// Waits until it is called, but no longer than that. Who only wants to look stays where it stands.
@@ -61,42 +61,44 @@ impl Drop for Place {
 }
 
 impl Inner {
-    /// An idle environment of this revision, the right to start one, or a place in line for one.
+    /// An idle environment of this revision, the right to start one, or a place in line for one. `key` is that of the version.
     pub(crate) fn checkout(
         self: &Arc<Self>,
+        key: &Arc<str>,
         spec: &Arc<FunctionSpec>,
         place: &mut Option<Place>,
     ) -> Result<Checkout, InvokeError> {
         let mut removed = Vec::new();
-        let found = self.find(spec, place, &mut removed);
+        let found = self.find(key, spec, place, &mut removed);
         removed.into_iter().for_each(|environment| self.stop(environment));
         found
     }
 
     fn find(
         self: &Arc<Self>,
+        key: &Arc<str>,
         spec: &Arc<FunctionSpec>,
         place: &mut Option<Place>,
         removed: &mut Vec<Arc<Environment>>,
     ) -> Result<Checkout, InvokeError> {
         let now = self.setting.clock.now();
         let waited = place.as_ref().map_or(Duration::ZERO, |it| it.since.elapsed());
-        let (in_turn, key) = (place.is_some(), version_key(spec));
+        let in_turn = place.is_some();
         let mut pool = self.lock();
         if pool.is_closed() {
             return Err(InvokeError::Shutdown);
         }
         let mut later = |pool: &mut Pool, look_again| {
-            place.get_or_insert_with(|| Place::new(self, &key, pool));
+            place.get_or_insert_with(|| Place::new(self, key, pool));
             Ok(Checkout::Later(look_again))
         };
-        if let Some((id, environment)) = pool.take(&key, spec, in_turn, now, removed) {
+        if let Some((id, environment)) = pool.take(key, spec, in_turn, now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
-        if let Some(look_again) = pool.waits(&key, spec, waited, &self.processors, false) {
+        if let Some(look_again) = pool.waits(key, spec, waited, &self.processors, false) {
             return later(&mut pool, look_again);
         }
-        if let Some((id, environment)) = pool.take(&key, spec, true, now, removed) {
+        if let Some((id, environment)) = pool.take(key, spec, true, now, removed) {
             return Ok(Checkout::Warm(id, environment));
         }
         if pool.is_empty() {
@@ -107,7 +109,7 @@ impl Inner {
         let stream = self.setting.log_stream(&spec.version);
         match pool.reserve(spec, Purpose::Invocation, stream.clone(), now, self.budget, removed) {
             Ok(id) => Ok(Checkout::Cold(id, stream)),
-            Err(refused) => match pool.waits(&key, spec, waited, &self.processors, true) {
+            Err(refused) => match pool.waits(key, spec, waited, &self.processors, true) {
                 Some(look_again) => later(&mut pool, look_again),
                 None => Err(refused),
             },

@@ -427,7 +427,10 @@ impl Pool {
         }
         member.state = EnvironmentState::Idle;
         self.lines.call(&member.key);
-        self.idle.entry(member.key.clone()).or_default().push(id);
+        match self.idle.get_mut(&member.key) {
+            Some(idle) => idle.push(id),
+            None => drop(self.idle.insert(member.key.clone(), vec![id])),
+        }
         None
     }
 

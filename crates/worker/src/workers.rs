@@ -14,7 +14,7 @@ use crate::limits::EnvironmentLimits;
 use crate::lines::Processors;
 use crate::logs::Logs;
 use crate::outward::Outward;
-use crate::pool::{Budget, Pool, Purpose, Status, function_key};
+use crate::pool::{Budget, Pool, Purpose, Status, function_key, version_key};
 use crate::prewarmed::PrewarmedPool;
 use crate::quotas::Quotas;
 use crate::report;
@@ -331,9 +331,10 @@ impl Inner {
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
         let invocation = Arc::new(invocation);
+        let key = version_key(&spec).into();
         let mut place = None;
         loop {
-            let (id, environment) = match self.checkout(&spec, &mut place)? {
+            let (id, environment) = match self.checkout(&key, &spec, &mut place)? {
                 Checkout::Warm(id, environment) => (id, environment),
                 Checkout::Cold(id, stream) => {
                     drop(place);
