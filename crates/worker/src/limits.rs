@@ -14,6 +14,9 @@ pub struct EnvironmentLimits {
     /// Whether nobody gets more of the processors than belongs to their memory, one for 1,769 MB, even where others do not
     /// want them. An initialisation does, as on Lambda.
     pub processor_quota: bool,
+    /// After so many invocations an environment ends, and another takes its place. The C library keeps each value that a
+    /// variable ever had, and bootstraps set one for each trace: 18 MB by then.
+    pub invocations: u64,
     /// The largest answer, in bytes.
     pub response: usize,
     /// The largest answer that is written piece by piece, in bytes.
@@ -31,6 +34,7 @@ impl Default for EnvironmentLimits {
             processes: 1024,
             open_files: 1024,
             processor_quota: false,
+            invocations: 100_000,
             response: crate::RESPONSE_LIMIT,
             streamed: crate::STREAMED_LIMIT,
             streamed_burst: 6 * 1024 * 1024,

@@ -403,12 +403,12 @@ impl Pool {
         }
     }
 
-    /// After an invocation that used so much memory, in MB.
-    pub(crate) fn count(&mut self, id: u64, used_mb: u32) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.invocations += 1;
-            member.used_mb = used_mb;
-        }
+    /// After an invocation that used so much memory, in MB. Gives the number of the member's invocations.
+    pub(crate) fn count(&mut self, id: u64, used_mb: u32) -> u64 {
+        let Some(member) = self.members.get_mut(&id) else { return 0 };
+        member.invocations += 1;
+        member.used_mb = used_mb;
+        member.invocations
     }
 
     /// Takes a member back: to the idle ones when it is `fit`; otherwise its environment must be stopped.

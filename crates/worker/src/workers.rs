@@ -450,8 +450,8 @@ impl Inner {
         initialized: bool,
         outcome: Outcome,
     ) -> Result<Outcome, InvokeError> {
-        self.lock().count(id, outcome.max_memory_mb);
-        self.release(id, initialized);
+        let count = self.lock().count(id, outcome.max_memory_mb);
+        self.release(id, initialized && count < self.setting.limits.invocations);
         let killed = outcome.error == Some(FunctionError::Unhandled);
         if killed && self.lock().is_closed() { Err(InvokeError::Shutdown) } else { Ok(outcome) }
     }

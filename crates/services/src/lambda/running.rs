@@ -133,6 +133,7 @@ fn environment_limits(limits: &FunctionLimits) -> EnvironmentLimits {
         processes: limits.processes,
         open_files: limits.open_files,
         processor_quota: limits.processor_quota,
+        invocations: EnvironmentLimits::default().invocations,
         response: bytes(limits.synchronous_payload).saturating_add(more),
         streamed: bytes(limits.streamed_response),
         streamed_burst: bytes(limits.streamed_burst),

@@ -74,6 +74,24 @@ async fn a_burst_of_quick_requests_shares_environments() {
     bench.end().await;
 }
 
+/// Nothing runs for ever, even where it is never idle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn environments_are_worn_out() {
+    let bench = Bench::with_options(Duration::from_secs(10), |it| {
+        let limits = crate::EnvironmentLimits { invocations: 3, ..it.limits };
+        WorkersOptions { limits, ..it }
+    });
+    let spec = who(&bench);
+    let mut seen = Vec::new();
+    for _ in 0..7 {
+        seen.push(bench.invoke(&spec, "{}").await.payload);
+    }
+    let changes: Vec<bool> = seen.windows(2).map(|it| it[0] != it[1]).collect();
+    assert_eq!(changes, [false, false, true, false, false, true]);
+    assert_eq!(bench.workers.status().environments.len(), 1);
+    bench.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_environments_stop() {
     let bench = Bench::new();
