@@ -130,34 +130,30 @@ impl Connection {
                 return answer.ok();
             }
         };
-        let Message { kind, body, .. } = match said {
-            Ok(said) => said?,
-            Err(error) => {
-                tracing::debug!(%error, "a bootstrap's connection ended");
-                return None;
+        let message = said.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a bootstrap's connection ended");
+            None
+        });
+        let (kind, body) = message.map_or((None, None), |it| (Some(it.kind), it.body));
+        let said = match (kind, body) {
+            (Some(RESPONSE), Some(body)) => Some(Answer::Response(body)),
+            (Some(ERROR | LAST_ERROR), Some(body)) => Some(Answer::Error(body)),
+            (Some(RESPONSE | ERROR | LAST_ERROR), None) => Some(Answer::TooLarge),
+            _ => None,
+        };
+        let answer = match said {
+            Some(answer) => {
+                // Nobody is to be woken for it.
+                answered.close();
+                exchange.settle(id).then_some(answer)?
             }
+            // It may have answered by the Runtime API before, and that is seen only now.
+            None => answered.try_recv().ok()?,
         };
-        if kind == ASK {
-            // It has answered by the Runtime API, and that is seen only now.
-            let answer = answered.try_recv().ok()?;
-            exchange.park(self).await;
-            return Some(answer);
-        }
-        let answer = match (kind, body) {
-            (RESPONSE, Some(body)) => Answer::Response(body),
-            (ERROR | LAST_ERROR, Some(body)) => Answer::Error(body),
-            (RESPONSE | ERROR | LAST_ERROR, None) => Answer::TooLarge,
-            _ => return None,
-        };
-        // Nobody is to be woken for it.
-        answered.close();
-        if !exchange.settle(id) {
-            return None;
-        }
-        if kind == LAST_ERROR {
-            let _ = self.write(ACKNOWLEDGED, &[], &[]).await;
-        } else {
-            exchange.park(self).await;
+        match kind {
+            Some(ASK | RESPONSE | ERROR) => exchange.park(self).await,
+            Some(LAST_ERROR) => drop(self.write(ACKNOWLEDGED, &[], &[]).await),
+            _ => {}
         }
         Some(answer)
     }

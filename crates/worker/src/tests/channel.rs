@@ -97,9 +97,15 @@ async fn messages() {
     assert!(!bootstrap.exchange.is_parked());
 }
 
-/// It answers by the Runtime API and asks for the next event before this process has looked at either.
+/// It answers by the Runtime API and asks for the next event, or ends, before this process has looked at either.
 #[tokio::test]
 async fn an_answer_from_elsewhere() {
+    for goes_on in [true, false] {
+        answer_from_elsewhere(goes_on).await;
+    }
+}
+
+async fn answer_from_elsewhere(goes_on: bool) {
     let mut bootstrap = Bootstrap::new().await;
     bootstrap.say(0, "", "").await;
     bootstrap.exchange.until_parked().await;
@@ -114,10 +120,16 @@ async fn an_answer_from_elsewhere() {
     .await;
     bootstrap.hear().await;
     bootstrap.exchange.respond("one", "{}".into(), false).expect("it is the current one");
-    bootstrap.say(0, "", "").await;
+    if goes_on {
+        bootstrap.say(0, "", "").await;
+    } else {
+        bootstrap.says.shutdown().await.expect("closed");
+    }
     tokio::task::yield_now().await;
     assert_eq!(format!("{:?}", running.await), r#"Some(Response(b"{}"))"#);
-    bootstrap.check("two", (1, "", "{}"), r#"Some(Response(b"{}"))"#).await;
+    if goes_on {
+        bootstrap.check("two", (1, "", "{}"), r#"Some(Response(b"{}"))"#).await;
+    }
 }
 
 #[tokio::test]
