@@ -95,19 +95,15 @@ impl Context {
         &self,
         service: &str,
         operation: &str,
-        params: Value,
+        mut params: Value,
         body: Option<bytes::Bytes>,
     ) -> Result<Reply, ServiceError> {
-        self.engine.call(self, service, operation, Input { params: without_nulls(params), body }).await
+        drop_nulls(&mut params);
+        self.engine.call(self, service, operation, Input { params, body }).await
     }
 }
 
-/// The same without members that are null, which mean absent members. Inputs from outside come without them.
-fn without_nulls(mut value: Value) -> Value {
-    drop_nulls(&mut value);
-    value
-}
-
+/// Takes out members that are null, which mean absent members. Inputs from outside come without them.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {

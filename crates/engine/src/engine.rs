@@ -275,12 +275,17 @@ impl Engine {
 
     /// A context for the account's root, as the cloud's own commands use it.
     pub fn root_context(&self) -> Context {
+        self.context(crate::Principal::Root, self.ids().uuid())
+    }
+
+    /// A context in the cloud's own account and region.
+    pub(crate) fn context(&self, principal: crate::Principal, request_id: String) -> Context {
         Context {
             engine: self.clone(),
             account: self.options().account.clone(),
             region: self.options().region.clone(),
-            principal: crate::Principal::Root,
-            request_id: self.ids().uuid().into(),
+            principal,
+            request_id: request_id.into(),
             trace_id: None,
             source: None,
         }

@@ -87,7 +87,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Pool {
     members: BTreeMap<u64, Member>,
     /// Idle members by version, the most recently used last.
-    idle: HashMap<String, Vec<u64>>,
+    idle: HashMap<Arc<str>, Vec<u64>>,
     uses: Uses,
     lines: Lines,
     last: u64,
@@ -105,7 +105,7 @@ struct Kept {
 
 struct Member {
     /// Its function's version.
-    key: String,
+    key: Arc<str>,
     spec: Arc<FunctionSpec>,
     log_stream: String,
     environment: Option<Arc<Environment>>,
@@ -138,8 +138,8 @@ pub(crate) fn function_key(account: &AccountId, region: &Region, name: &str) -> 
 }
 
 /// What environments are found by.
-pub(crate) fn version_key(spec: &FunctionSpec) -> String {
-    format!("{}/{}/{}:{}", spec.account, spec.region, spec.name, spec.version)
+pub(crate) fn version_key(spec: &FunctionSpec) -> Arc<str> {
+    format!("{}/{}/{}:{}", spec.account, spec.region, spec.name, spec.version).into()
 }
 
 impl Pool {
@@ -264,7 +264,7 @@ impl Pool {
         for member in self.members.values() {
             let starts = usize::from(member.state == EnvironmentState::Starting);
             starting += starts;
-            if member.key == key && !member.retired && member.spec.revision == spec.revision {
+            if *member.key == *key && !member.retired && member.spec.revision == spec.revision {
                 start_here += starts;
                 all_here += 1;
             }
@@ -365,7 +365,8 @@ impl Pool {
     /// What is to be started because its next invocation is near, and is not there.
     pub(crate) fn expected(&mut self, now: Timestamp) -> Vec<Arc<FunctionSpec>> {
         let near = self.uses.ahead(now).into_iter();
-        let lacking = near.filter(|(key, _)| !self.members.values().any(|it| it.key == *key && !it.retired));
+        let lacking =
+            near.filter(|(key, _)| !self.members.values().any(|it| *it.key == **key && !it.retired));
         lacking.map(|(_, spec)| spec).collect()
     }
 
@@ -427,10 +428,7 @@ impl Pool {
         }
         member.state = EnvironmentState::Idle;
         self.lines.call(&member.key);
-        match self.idle.get_mut(&member.key) {
-            Some(idle) => idle.push(id),
-            None => drop(self.idle.insert(member.key.clone(), vec![id])),
-        }
+        self.idle.entry(member.key.clone()).or_default().push(id);
         None
     }
 

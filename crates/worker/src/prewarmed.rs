@@ -318,7 +318,7 @@ impl PrewarmedPool {
                 let pool = &setting.prewarmed;
                 let again = match how {
                     How::ByZygote => {
-                        pool.nested(&kind, zygote::start(&setting, &kind).await);
+                        pool.zygote_started(&kind, zygote::start(&setting, &kind).await);
                         true
                     }
                     How::Forked(zygote) => {
@@ -341,7 +341,7 @@ impl PrewarmedPool {
     }
 
     /// A zygote has started, or has not.
-    fn nested(&self, kind: &Kind, started: io::Result<Zygote>) {
+    fn zygote_started(&self, kind: &Kind, started: io::Result<Zygote>) {
         let source = match started {
             Ok(zygote) => Source::Ready(Arc::new(zygote)),
             Err(error) => {

@@ -331,7 +331,7 @@ impl Inner {
         invocation: Invocation,
     ) -> Result<Outcome, InvokeError> {
         let invocation = Arc::new(invocation);
-        let key = version_key(&spec).into();
+        let key = version_key(&spec);
         let mut place = None;
         loop {
             let (id, environment) = match self.checkout(&key, &spec, &mut place)? {

@@ -127,15 +127,8 @@ async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
     match route::of(engine, &request) {
         route::Route::Admin => admin::answer(engine, &request).await,
         route::Route::FrontDoor(service) => {
-            let context = Context {
-                engine: engine.clone(),
-                account: engine.options().account.clone(),
-                region: engine.options().region.clone(),
-                principal: Principal::Anonymous,
-                request_id: request_id.into(),
-                trace_id: request.head.header("x-amzn-trace-id").map(Into::into),
-                source: None,
-            };
+            let trace_id = request.head.header("x-amzn-trace-id").map(Into::into);
+            let context = Context { trace_id, ..engine.context(Principal::Anonymous, request_id) };
             engine.metering().called(&context.principal, service.name(), "HTTP");
             service.http(&context, request).await
         }

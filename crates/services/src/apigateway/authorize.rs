@@ -167,11 +167,8 @@ async fn ask(
         let mut event = Map::new();
         event.insert("type".to_owned(), "REQUEST".into());
         event.insert("methodArn".to_owned(), arn.into());
-        event.extend(proxy::members_of(&proxy::Event {
-            resource: &at.resource.path,
-            request_context: gateway_context,
-            ..proxy::Event::new(request, &at.stage.variables)
-        }));
+        let (resource, variables) = (&at.resource.path, &at.stage.variables);
+        event.extend(proxy::members_of(&proxy::Event::new(request, resource, variables, gateway_context)));
         for name in ["body", "isBase64Encoded"] {
             event.shift_remove(name);
         }

@@ -35,13 +35,8 @@ pub(super) async fn function(
         // What is not declared as bytes is text, come what may.
         (Some(String::from_utf8_lossy(&request.body)), false)
     };
-    let event = proxy::Event {
-        resource: &at.resource.path,
-        request_context,
-        body,
-        is_base64_encoded,
-        ..proxy::Event::new(request, &at.stage.variables)
-    };
+    let event = proxy::Event::new(request, &at.resource.path, &at.stage.variables, request_context);
+    let event = proxy::Event { body, is_base64_encoded, ..event };
     let payload = proxy::bytes(&event).map_err(|_| faults::CONFIGURATION.refuse())?;
     let answer = function::invoke(context, &arn, payload, integration.limit).await;
     let answer = answer.map_err(|trouble| backend::refuse(trouble, &arn))?;

@@ -221,10 +221,8 @@ fn first_of<'a>(
     }
     proxy::Event {
         version: Some("1.0"),
-        resource,
         path: raw_path,
-        request_context: context,
-        ..proxy::Event::new(request, &stage.variables)
+        ..proxy::Event::new(request, resource, &stage.variables, context)
     }
 }
 

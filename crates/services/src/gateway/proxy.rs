@@ -44,6 +44,7 @@ pub(crate) struct Event<'a> {
     pub version: Option<&'static str>,
     /// The path of the route.
     pub resource: &'a str,
+    /// The path of the request; with its stage in HTTP APIs.
     pub path: &'a str,
     pub http_method: &'a str,
     pub headers: IndexMap<String, &'a str>,
@@ -58,14 +59,19 @@ pub(crate) struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// What comes from the request itself.
-    pub fn new(request: &'a Request, stage_variables: &'a Map<String, Value>) -> Self {
+    /// The event of a REST API, without a body, as its authorizers see it too.
+    pub fn new(
+        request: &'a Request,
+        resource: &'a str,
+        stage_variables: &'a Map<String, Value>,
+        request_context: Value,
+    ) -> Self {
         let title_case = |(name, value): &'a (String, String)| (request::title_case(name), value.as_str());
         let text = |(name, value): &'a (String, String)| (name.as_str(), value.as_str());
         let has_query = !request.query.is_empty();
         Self {
             version: None,
-            resource: &request.path,
+            resource,
             path: &request.path,
             http_method: request.method.as_str(),
             headers: request.headers.iter().map(title_case).collect(),
@@ -75,7 +81,7 @@ impl<'a> Event<'a> {
                 .then(|| all_values(request.query.iter().map(text))),
             path_parameters: Some(&request.path_parameters).filter(|it| !it.is_empty()),
             stage_variables: Some(stage_variables).filter(|it| !it.is_empty()),
-            request_context: Value::Null,
+            request_context,
             body: None,
             is_base64_encoded: false,
         }

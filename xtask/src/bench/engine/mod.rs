@@ -86,6 +86,10 @@ fn jail(table: &mut Table) -> Result<()> {
 /// How many there are at once, one number after the other.
 const CONNECTIONS: [usize; 3] = [1, 10, 50];
 
+fn in_words(connections: usize) -> String {
+    if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
+}
+
 /// The service that is deployed here: a function that answers at once, and those that are called for the first time.
 fn service() -> Project {
     let text = format!(
@@ -112,7 +116,7 @@ fn ours(binary: &Path, table: &mut Table) -> Result<()> {
     let running = Running::measure(&format!("{address}/hello"), cloud.pid())?;
     running.put(table, Side::Aloft);
     for (connections, (_, processor)) in CONNECTIONS.into_iter().zip(&running.loads) {
-        let name = format!("warm Node.js, processor time in all, connections: {connections} (us)");
+        let name = format!("warm Node.js, processor time in all, {} (us)", in_words(connections));
         table.target(&name, *processor, 70.0);
     }
     let (ten, fifty) = (running.loads[1].0.rate, running.loads[2].0.rate);
@@ -155,11 +159,7 @@ impl Running {
 
     fn put(&self, table: &mut Table, side: Side) {
         for (connections, (load, processor)) in CONNECTIONS.into_iter().zip(&self.loads) {
-            let words = if connections == 1 {
-                "1 connection".to_owned()
-            } else {
-                format!("{connections} connections")
-            };
+            let words = in_words(connections);
             table.put(&format!("requests per second, {words}"), side, load.rate);
             table.put(&format!("median of a request, {words} (ms)"), side, load.median_ms);
             table.put(&format!("processor time of a request, {words} (us)"), side, *processor);

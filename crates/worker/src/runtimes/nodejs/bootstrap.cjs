@@ -486,6 +486,7 @@ function parseLine(text) {
 function makeContext([id, deadline, arn, , clientContext, identity]) {
   // A look into `process.env` takes a quarter of a microsecond.
   about ??= {
+    callbackWaitsForEmptyEventLoop: true,
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: env.AWS_LAMBDA_FUNCTION_NAME,
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
@@ -493,12 +494,7 @@ function makeContext([id, deadline, arn, , clientContext, identity]) {
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
   };
   return {
-    callbackWaitsForEmptyEventLoop: true,
-    functionVersion: about.functionVersion,
-    functionName: about.functionName,
-    memoryLimitInMB: about.memoryLimitInMB,
-    logGroupName: about.logGroupName,
-    logStreamName: about.logStreamName,
+    ...about,
     clientContext: parseLine(clientContext),
     identity: parseLine(identity),
     invokedFunctionArn: arn,
