@@ -79,11 +79,11 @@ impl Slots {
         let too_long = || StoreError::Storage(format!("a record of {} bytes fits no slot", bytes.len()));
         let length =
             u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= Self::ROOM).ok_or_else(too_long)?;
-        let mut slot_bytes = Vec::with_capacity(HEAD + bytes.len());
-        slot_bytes.extend(length.to_le_bytes());
-        slot_bytes.extend(crc32fast::hash(bytes).to_le_bytes());
-        slot_bytes.extend(bytes);
-        Ok(file.write_all_at(&slot_bytes, u64::from(slot) * SIZE as u64)?)
+        let mut whole = [0; SIZE];
+        whole[..4].copy_from_slice(&length.to_le_bytes());
+        whole[4..HEAD].copy_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+        whole[HEAD..HEAD + bytes.len()].copy_from_slice(bytes);
+        Ok(file.write_all_at(&whole[..HEAD + bytes.len()], u64::from(slot) * SIZE as u64)?)
     }
 
     /// Empties a slot: its record is not to be found again.

@@ -2,9 +2,28 @@
 
 use aloft_base::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The most bytes that are kept of texts which callers choose.
 const TEXT: usize = 320;
+
+/// What runs: a version of a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Function {
+    /// Whose function it is.
+    pub account: AccountId,
+    /// Where the function is.
+    pub region: Region,
+    /// The function's name.
+    #[serde(rename = "function")]
+    pub name: Arc<str>,
+    /// The version that ran.
+    pub version: String,
+    /// The memory that the function has, in MB.
+    pub memory_mb: u32,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
+}
 
 /// An invocation that began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,24 +32,15 @@ pub struct Invocation {
     pub at: Timestamp,
     /// The request's identifier.
     pub request_id: String,
-    /// Whose function it is.
-    pub account: AccountId,
-    /// Where the function is.
-    pub region: Region,
-    /// The function's name.
-    pub function: String,
+    /// What runs.
+    #[serde(flatten)]
+    pub function: Arc<Function>,
     /// The alias or version that was asked for; nothing for the function itself.
     pub qualifier: Option<String>,
-    /// The version that ran.
-    pub version: String,
     /// What caused it: the ARN of an event source (an API's route, a bucket, a topic, a queue, a rule), else who asked.
-    pub cause: String,
+    pub cause: Arc<str>,
     /// The trace that it belongs to.
     pub trace_id: String,
-    /// The memory that the function has, in MB.
-    pub memory_mb: u32,
-    /// `x86_64` or `arm64`.
-    pub architecture: String,
     /// How old the newest record of a stream's batch was, in milliseconds.
     pub iterator_age_ms: Option<u64>,
     /// How many invocations of the function ran at that moment, with this one. Filled in by [`super::Metering::begin`].
@@ -100,24 +110,12 @@ impl Ending {
 impl Invocation {
     /// With texts cut so that a row always fits its slot.
     pub(super) fn bounded(mut self) -> Self {
-        cut(&mut self.cause);
-        cut(&mut self.trace_id);
-        self
-    }
-
-    /// The cause without what differs from one caller to the next: a role's session.
-    pub(super) fn cause_of_sum(&self) -> String {
-        match self.cause.split_once(":assumed-role/") {
-            Some((before, rest)) => {
-                format!("{before}:assumed-role/{}", rest.split('/').next().unwrap_or_default())
-            }
-            None => self.cause.clone(),
+        if self.cause.len() > TEXT {
+            self.cause = self.cause[..self.cause.floor_char_boundary(TEXT)].into();
         }
-    }
-}
-
-fn cut(text: &mut String) {
-    if text.len() > TEXT {
-        text.truncate(text.floor_char_boundary(TEXT));
+        if self.trace_id.len() > TEXT {
+            self.trace_id.truncate(self.trace_id.floor_char_boundary(TEXT));
+        }
+        self
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Keeps true: the sums are written in the transaction that writes the rows, so both always tell the same.
 
+use super::pending::Counted;
+use super::row::{Function, Verdict};
 use super::series::{damaged, number_of};
-use super::{Row, Verdict};
 use aloft_base::Timestamp;
 use aloft_store::{Key, Snapshot, StoreError, Transaction};
 use serde::{Deserialize, Serialize};
@@ -96,18 +97,17 @@ pub struct Called {
 
 impl Sum {
     /// Of one row.
-    pub(super) fn of(row: &Row) -> Self {
-        let ending = &row.ending;
-        let is = |verdict: Verdict| u64::from(ending.verdict == verdict);
+    pub(super) fn of(row: &Counted) -> Self {
+        let is = |verdict: Verdict| u64::from(row.verdict == verdict);
         Self {
             invocations: 1 - is(Verdict::Throttle),
-            errors: u64::from(ending.verdict.is_error()),
+            errors: u64::from(row.verdict.is_error()),
             timeouts: is(Verdict::Timeout),
             interrupted: is(Verdict::Interrupted),
             throttles: is(Verdict::Throttle),
-            cold_starts: u64::from(ending.init_ms.is_some()),
-            duration_ms: ending.duration_ms,
-            billed_ms: ending.billed_ms,
+            cold_starts: u64::from(row.is_cold),
+            duration_ms: row.duration_ms,
+            billed_ms: row.billed_ms,
         }
     }
 
@@ -124,17 +124,23 @@ impl Sum {
     }
 }
 
+/// A cause without what differs from one caller to the next: a role's session.
+pub(super) fn without_session(cause: &str) -> &str {
+    const ROLE: &str = ":assumed-role/";
+    let Some(role) = cause.find(ROLE).map(|at| at + ROLE.len()) else { return cause };
+    cause[role..].find('/').map_or(cause, |session| &cause[..role + session])
+}
+
 impl Subject {
-    /// Of a row.
-    pub(super) fn of(row: &Row) -> Self {
-        let invocation = &row.invocation;
+    /// Of what runs, and what caused it.
+    pub(super) fn of(function: &Function, cause: &str) -> Self {
         Self {
-            account: invocation.account.as_str().to_owned(),
-            region: invocation.region.as_str().to_owned(),
-            function: invocation.function.clone(),
-            cause: invocation.cause_of_sum(),
-            memory_mb: invocation.memory_mb,
-            architecture: invocation.architecture.clone(),
+            account: function.account.as_str().to_owned(),
+            region: function.region.as_str().to_owned(),
+            function: function.name.to_string(),
+            cause: cause.to_owned(),
+            memory_mb: function.memory_mb,
+            architecture: function.architecture.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::events::Events;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::testing::{BEGINNING, Cloud};
-use aloft_engine::metering::{Ending, Invocation, Verdict};
+use aloft_engine::metering::{Ending, Function, Invocation, Verdict};
 use aloft_engine::{ResourceContext, Update};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,18 +31,21 @@ fn period(cloud: &Cloud) -> (f64, f64) {
 }
 
 fn invoke(cloud: &Cloud, function: &str, verdict: Verdict, duration_ms: f64) {
+    let function = Function {
+        account: cloud.context.account.clone(),
+        region: cloud.context.region.clone(),
+        name: function.into(),
+        version: "1".to_owned(),
+        memory_mb: 128,
+        architecture: "arm64".to_owned(),
+    };
     let invocation = Invocation {
         at: cloud.clock.now(),
         request_id: cloud.engine.ids().uuid(),
-        account: cloud.context.account.clone(),
-        region: cloud.context.region.clone(),
-        function: function.to_owned(),
+        function: Arc::new(function),
         qualifier: Some("live".to_owned()),
-        version: "1".to_owned(),
-        cause: "root".to_owned(),
+        cause: "root".into(),
         trace_id: String::new(),
-        memory_mb: 128,
-        architecture: "arm64".to_owned(),
         iterator_age_ms: None,
         concurrent: 0,
     };

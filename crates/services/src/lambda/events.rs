@@ -40,7 +40,7 @@ pub(super) struct Event {
     pub request_id: String,
     client_context: Option<String>,
     trace_id: String,
-    cause: String,
+    cause: Arc<str>,
     received: Timestamp,
     /// How often the function failed.
     failures: u32,

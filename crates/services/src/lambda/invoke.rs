@@ -40,7 +40,7 @@ pub(super) struct Call {
     pub client_context: Option<String>,
     pub trace_id: String,
     /// What caused it, for the ledger.
-    pub cause: String,
+    pub cause: Arc<str>,
     /// How old a stream's batch is.
     pub iterator_age: Option<Duration>,
     /// How long it may wait until there is room for it; not at all when a caller waits for the answer.
@@ -65,10 +65,10 @@ impl Call {
             client_context: None,
             trace_id: trace_of(context),
             cause: match (&context.source, &context.principal) {
-                (Some(source), _) => source.to_string(),
-                (None, Principal::Root) => "root".to_owned(),
-                (None, Principal::Arn(text) | Principal::Service(text)) => text.clone(),
-                (None, Principal::Anonymous) => "anonymous".to_owned(),
+                (Some(source), _) => source.clone(),
+                (None, Principal::Root) => "root".into(),
+                (None, Principal::Arn(text) | Principal::Service(text)) => text.as_str().into(),
+                (None, Principal::Anonymous) => "anonymous".into(),
             },
             iterator_age: None,
             wait: None,
@@ -111,7 +111,7 @@ pub(super) async fn invoke(
     let reply = match kind {
         "DryRun" => Reply::new(json!({ "StatusCode": 204 })),
         "Event" => {
-            events::accept(running, context, &name, call).await?;
+            Box::pin(events::accept(running, context, &name, call)).await?;
             Reply::new(json!({ "StatusCode": 202 })).with_body(Body::default())
         }
         _ => answer(run(running, context, &name, &target, call).await?, &target, params.log_type.as_deref()),
@@ -210,12 +210,22 @@ pub(super) async fn run(
 ) -> Result<Outcome, ServiceError> {
     let trace_id = chained(&call, target, limits::of(context).recursion)?;
     let metering = context.engine.metering();
-    let begins = metered(context, name, target, &call);
+    let Call { request_id, payload, client_context, wait, stream, .. } = call;
+    let begins = metering::Invocation {
+        at: context.now(),
+        request_id: request_id.clone(),
+        function: target.metered.clone(),
+        qualifier: name.qualifier.clone(),
+        cause: call.cause,
+        trace_id: call.trace_id,
+        iterator_age_ms: call.iterator_age.map(|age| age.as_millis() as u64),
+        concurrent: 0,
+    };
     if target.reserved == Some(0) {
         metering.throttled(begins);
         return Err(errors::throttled("ReservedFunctionConcurrentInvocationLimitExceeded"));
     }
-    let permit = match target.gate.pass(call.wait).await {
+    let permit = match target.gate.pass(wait).await {
         Ok(permit) => permit,
         Err(refusal) => {
             metering.throttled(begins);
@@ -223,14 +233,13 @@ pub(super) async fn run(
         }
     };
     if target.credentials_until.load(Ordering::Relaxed) <= context.now().millis() {
-        let (until, renewed) = running.credentials.ensure(context, &target.spec).await?;
+        let (until, renewed) = Box::pin(running.credentials.ensure(context, &target.spec)).await?;
         target.credentials_until.store(until.millis(), Ordering::Relaxed);
         if renewed {
             // Environments keep those that they were started with.
             running.workers.retire(&target.spec.account, &target.spec.region, &target.spec.name);
         }
     }
-    let Call { request_id, payload, client_context, stream, .. } = call;
     let invocation = Invocation {
         request_id,
         function_arn: name.arn(),
@@ -262,26 +271,6 @@ pub(super) async fn run(
             errors::failed(format!("{error}: {source}"))
         }
     })
-}
-
-/// The call as the ledger has it.
-fn metered(context: &Context, name: &Name, target: &Target, call: &Call) -> metering::Invocation {
-    let spec = &target.spec;
-    metering::Invocation {
-        at: context.now(),
-        request_id: call.request_id.clone(),
-        account: spec.account.clone(),
-        region: spec.region.clone(),
-        function: spec.name.clone(),
-        qualifier: name.qualifier.clone(),
-        version: spec.version.clone(),
-        cause: call.cause.clone(),
-        trace_id: call.trace_id.clone(),
-        memory_mb: spec.memory_mb,
-        architecture: target.architecture.clone(),
-        iterator_age_ms: call.iterator_age.map(|age| age.as_millis() as u64),
-        concurrent: 0,
-    }
 }
 
 /// The outcome as the ledger has it.

@@ -154,7 +154,7 @@ impl Poller {
         let (running, name) = (&self.running, &self.mapping.function);
         let target: Arc<Target> = running.targets.find(running, &self.context, name).await?;
         let mut call = Call::new(&self.context, payload.into());
-        call.cause.clone_from(&self.mapping.source);
+        call.cause = self.mapping.source.as_str().into();
         if let Some(trace) = queue_batch::trace(batch, target.mark.as_deref()) {
             call.trace_id = trace;
         }

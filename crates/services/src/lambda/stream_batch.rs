@@ -126,7 +126,7 @@ impl Batch<'_> {
         let (running, name) = (&poller.running, &poller.mapping.function);
         let target = running.targets.find(running, &poller.context, name).await?;
         let mut call = Call::new(&poller.context, self.payload(records).to_string().into());
-        call.cause.clone_from(&poller.mapping.source);
+        call.cause = poller.mapping.source.as_str().into();
         call.iterator_age = records.last().map(|record| poller.context.now().since(record.at));
         call.wait = Some(PATIENCE);
         let outcome = invoke::run(running, &poller.context, name, &target, call).await?;

@@ -10,7 +10,7 @@ use super::running::Running;
 use super::{code, provisioned, recursion};
 use crate::storage::Fault;
 use aloft_base::Ids;
-use aloft_engine::{Context, ServiceError};
+use aloft_engine::{Context, ServiceError, metering};
 use aloft_worker::FunctionSpec;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -25,8 +25,8 @@ pub(super) struct Target {
     /// Names the function in chains of requests; nothing when it may be part of a loop.
     pub mark: Option<String>,
     pub dead_letter: Option<String>,
-    /// `x86_64` or `arm64`: what it would be billed as.
-    pub architecture: String,
+    /// What the ledger calls it.
+    pub metered: Arc<metering::Function>,
     /// Until when the credentials in the cache are good enough, in milliseconds since 1970.
     pub credentials_until: AtomicI64,
 }
@@ -71,7 +71,7 @@ impl Targets {
             return Ok(choice.pick(context.ids()));
         }
         let changes = self.changes.load(Ordering::SeqCst);
-        let choice = Arc::new(look_up(running, context, name).await?);
+        let choice = Arc::new(Box::pin(look_up(running, context, name)).await?);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if self.changes.load(Ordering::SeqCst) == changes {
             let qualifiers = known.entry(name.function.clone()).or_default();
@@ -150,7 +150,14 @@ async fn target(
     let settings = version.settings;
     let architecture =
         settings.others.get("Architectures").and_then(|all| all[0].as_str()).unwrap_or("x86_64");
-    let architecture = architecture.to_owned();
+    let metered = metering::Function {
+        account: key.account.clone(),
+        region: key.region.clone(),
+        name: key.name.as_str().into(),
+        version: label.clone(),
+        memory_mb: settings.memory,
+        architecture: architecture.to_owned(),
+    };
     let spec = FunctionSpec {
         account: key.account.clone(),
         region: key.region.clone(),
@@ -174,7 +181,7 @@ async fn target(
         reserved: function.reserved,
         mark: (!function.may_recur).then(|| recursion::mark(key)),
         dead_letter: settings.dead_letter,
-        architecture,
+        metered: Arc::new(metered),
         credentials_until: AtomicI64::new(i64::MIN),
     }))
 }
