@@ -338,7 +338,7 @@ impl Inner {
                 Checkout::Warm(id, environment) => (id, environment),
                 Checkout::Cold(id, stream) => {
                     drop(place);
-                    return self.cold(id, &stream, &spec, &invocation).await;
+                    return Box::pin(self.cold(id, &stream, &spec, &invocation)).await;
                 }
                 Checkout::Later(at_most) => {
                     if let Some(place) = &mut place {

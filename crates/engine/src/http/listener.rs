@@ -125,7 +125,7 @@ async fn answer(engine: Engine, request: Request<Incoming>, remote: SocketAddr) 
 async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
     let request_id = engine.ids().uuid();
     match route::of(engine, &request) {
-        route::Route::Admin => admin::answer(engine, &request).await,
+        route::Route::Admin => Box::pin(admin::answer(engine, &request)).await,
         route::Route::FrontDoor(service) => {
             let trace_id = request.head.header("x-amzn-trace-id").map(Into::into);
             let context = Context { trace_id, ..engine.context(Principal::Anonymous, request_id) };
@@ -133,7 +133,7 @@ async fn handle(engine: &Engine, request: HttpRequest) -> HttpResponse {
             service.http(&context, request).await
         }
         route::Route::Unknown(api) => unknown::answer(&request.head, &api),
-        route::Route::Operation(model) => aws::answer(engine, model, request, request_id).await,
+        route::Route::Operation(model) => Box::pin(aws::answer(engine, model, request, request_id)).await,
     }
 }
 

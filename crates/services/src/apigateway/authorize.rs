@@ -46,7 +46,7 @@ pub(super) async fn check(
     if at.method.authorization == "CUSTOM" {
         let authorizer = at.stage.content.authorizer(&at.method.authorizer);
         let authorizer = authorizer.ok_or_else(|| faults::AUTHORIZER_CONFIGURATION.refuse())?;
-        let answer = ask(service, context, at, request, authorizer, &arn).await?;
+        let answer = Box::pin(ask(service, context, at, request, authorizer, &arn)).await?;
         match answer.decide(&arn) {
             Decision::Allow => {}
             Decision::ExplicitDeny => {

@@ -92,7 +92,7 @@ async fn within(
     let scope =
         Scope { request, context: &context_of_templates, stage_variables: &at.stage.variables, answer: None };
     match integration.kind {
-        Kind::HttpProxy => proxied::http(service, at, integration, request, &scope).await,
-        _ => custom::answer(service, context, at, integration, request, &scope).await,
+        Kind::HttpProxy => Box::pin(proxied::http(service, at, integration, request, &scope)).await,
+        _ => Box::pin(custom::answer(service, context, at, integration, request, &scope)).await,
     }
 }

@@ -45,12 +45,13 @@ pub(super) async fn check(
         Authorization::Iam => Ok(signer.map(|signer| iam(&signer, second_format))),
         Authorization::Broken => Err(serve::internal_error()),
         Authorization::Token(authorizer, scopes) => {
-            token(service, context, at, request, (authorizer, scopes))
+            // What is rare has memory of its own: every request that waits holds room for this future.
+            Box::pin(token(service, context, at, request, (authorizer, scopes)))
                 .await
                 .map(|caller| Some(if second_format { json!({ "jwt": caller }) } else { caller }))
         }
         Authorization::Function(authorizer) => {
-            let answer = ask(service, context, at, request, authorizer).await?;
+            let answer = Box::pin(ask(service, context, at, request, authorizer)).await?;
             if answer.decide(&route_arn(at, request)) != Decision::Allow {
                 return Err(serve::message(StatusCode::FORBIDDEN, "Forbidden"));
             }

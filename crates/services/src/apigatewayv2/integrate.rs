@@ -18,7 +18,7 @@ pub(super) async fn answer(
 ) -> HttpResponse {
     let Some(integration) = &route.integration else { return serve::internal_error() };
     if !integration.is_function {
-        return forward(service, integration, stage, request).await;
+        return Box::pin(forward(service, integration, stage, request)).await;
     }
     let Some(arn) = function::arn(&integration.uri, &stage.variables) else { return serve::internal_error() };
     let payload = if integration.second_format {
