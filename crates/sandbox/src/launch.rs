@@ -7,7 +7,7 @@
 use crate::groups::{Group, Groups};
 use crate::isolated::{self, Isolated, View, Zygote};
 use crate::jailed::{Jailed, Process, Watched};
-use crate::{SandboxError, processes};
+use crate::{SandboxError, processes, turns};
 use aloft_base::ByteSize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -258,6 +258,7 @@ fn start(gate: &Gate, launch: &Launch, group: Option<&crate::groups::Group>) -> 
     };
     let child = command.spawn()?;
     let pid = child.id().ok_or_else(|| io::Error::other("the process ended at once"))?;
+    turns::stand_back(Some(pid));
     let opened = group
         .map_or(Ok(()), |group| group.add(pid))
         .and_then(|()| limit(pid, &launch.limits))

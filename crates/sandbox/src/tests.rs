@@ -56,6 +56,8 @@ async fn what_a_jailed_process_sees() {
             assert_eq!((text.trim(), seen), (expected, Some(code)), "{script}");
         };
         check("ulimit -n; ulimit -c", "64\n0", 0).await;
+        // Its scheduling policy: `SCHED_BATCH`, with which it stands back.
+        check("cut -d' ' -f41 /proc/self/stat", "3", 0).await;
         check("cat; echo end of input", "end of input", 0).await;
         check("ls /proc/self/fd | tr '\n' ' '", "0 1 2 3", 0).await;
         check("env | grep -v -e ^MARK= -e ^PATH= -e ^PWD= -e ^SHLVL= -e ^_=", "", 1).await;

@@ -9,6 +9,7 @@
 use super::init::STATUS_DESCRIPTOR;
 use super::network::{self, Way, Wiring};
 use super::plan::{ROOT, Step};
+use crate::turns;
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -393,6 +394,7 @@ fn put_together(shared: &Shared<'_>) -> rustix::io::Result<()> {
     rustix::system::sethostname(b"aloft")?;
     at(DROPPING);
     drop_privileges(orders, &own)?;
+    turns::stand_back(None);
     at(FILTERING);
     rustix::thread::set_no_new_privs(true)?;
     for filter in orders.filters.iter().flat_map(|it| it.iter()) {

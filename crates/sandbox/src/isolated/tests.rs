@@ -107,6 +107,8 @@ async fn what_is_seen() {
     .await;
     check("for p in /proc/[0-9]*; do echo ${p#/proc/}; done | sort -n | head -2", "1\n2").await;
     check("ls /home /root /var/lib /run /sys /boot 2>&1 | grep -vc 'No such file'", "0").await;
+    // Its scheduling policy: `SCHED_BATCH`, with which it stands back.
+    check("cut -d' ' -f41 /proc/self/stat /proc/1/stat", "3\n3").await;
     check("ls /dev", "fd\nfull\nnull\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzero").await;
     check("for f in / /usr /etc /etc/passwd /var/task /opt /var/runtime /dev /proc/sys/kernel/hostname; do test -w $f && echo $f; done; echo x > /tmp/x; cat /tmp/x; ls /tmp", "x\nx").await;
     check("grep -e ^Cap -e ^NoNew -e ^Seccomp: /proc/self/status | tr -d ' \t'", "CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\nSeccomp:2").await;
