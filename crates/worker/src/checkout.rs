@@ -29,29 +29,33 @@ pub(crate) struct Place {
     key: Arc<str>,
     since: Instant,
     turn: Arc<Notify>,
-    called: Pin<Box<OwnedNotified>>,
+    /// Until it has been called.
+    called: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl Place {
     /// The last place.
     fn new(inner: &Arc<Inner>, key: &Arc<str>, pool: &mut Pool) -> Self {
         let turn = pool.join(key);
-        let called = last(&turn);
-        Self { inner: inner.clone(), key: key.clone(), since: Instant::now(), turn, called }
+        Self { inner: inner.clone(), key: key.clone(), since: Instant::now(), turn, called: None }
+    }
+
+    /// Is called from now on; at the end of the line, if it has been.
+    fn listen(&mut self) {
+        self.called.get_or_insert_with(|| {
+            let mut called = Box::pin(self.turn.clone().notified_owned());
+            called.as_mut().enable();
+            called
+        });
     }
 
     /// Waits until it is called, but no longer than that. Who only wants to look stays where it stands.
     pub(crate) async fn wait(&mut self, at_most: Duration) {
-        if tokio::time::timeout(at_most, self.called.as_mut()).await.is_ok() {
-            self.called = last(&self.turn);
+        let Some(called) = &mut self.called else { return };
+        if tokio::time::timeout(at_most, called.as_mut()).await.is_ok() {
+            self.called = None;
         }
     }
-}
-
-fn last(turn: &Arc<Notify>) -> Pin<Box<OwnedNotified>> {
-    let mut called = Box::pin(turn.clone().notified_owned());
-    called.as_mut().enable();
-    called
 }
 
 impl Drop for Place {
@@ -89,7 +93,7 @@ impl Inner {
             return Err(InvokeError::Shutdown);
         }
         let mut later = |pool: &mut Pool, look_again| {
-            place.get_or_insert_with(|| Place::new(self, key, pool));
+            place.get_or_insert_with(|| Place::new(self, key, pool)).listen();
             Ok(Checkout::Later(look_again))
         };
         if let Some((id, environment)) = pool.take(key, spec, in_turn, now, removed) {

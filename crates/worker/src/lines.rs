@@ -21,6 +21,9 @@ pub(crate) const MOST_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) const SHORT: Duration = Duration::from_millis(10);
 /// So long an invocation waits for it at least.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
+/// Of a function that takes no longer an environment does so many before another could start that all of [`SHORT`] is
+/// waited for it: else fifty requests at once would start some each time they begin, and those share the processors ever after.
+pub(crate) const NOTHING: Duration = Duration::from_micros(500);
 /// How long it waits until it looks again whether the machine is still at its limit.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a look at the processors holds: the system counts their rest in hundredths of a second.

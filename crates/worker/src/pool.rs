@@ -6,7 +6,7 @@
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
 use crate::keep_alive::Bounds;
-use crate::lines::{LOOK_AGAIN, Lines, MOST_PATIENCE, PATIENCE, Processors, SHORT, SHORTEST};
+use crate::lines::{LOOK_AGAIN, Lines, MOST_PATIENCE, NOTHING, PATIENCE, Processors, SHORT, SHORTEST};
 use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -273,8 +273,10 @@ impl Pool {
             return None;
         }
         let (enough_start, busy) = (starting >= processors.count(), processors.are_busy());
-        let next_to_nothing =
-            self.uses.takes(key).filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST));
+        let next_to_nothing = match self.uses.takes(key) {
+            Some(takes) if takes <= NOTHING => Some(SHORT),
+            takes => takes.filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST)),
+        };
         let look_again = match next_to_nothing {
             // It is not busy one moment and idle the next; and who is next in line is called.
             _ if waited < PATIENCE && busy => PATIENCE / 4,
@@ -578,6 +580,12 @@ mod tests {
         assert!(joins(&mut pool, &spec, SHORT, &free));
         assert!(!joins(&mut pool, &spec, longer, &free));
         pool.started(1);
+        assert!(!joins(&mut pool, &spec, SHORT, &free));
+        // But what takes even less is not worth another so soon.
+        for (takes, waits) in [(SHORTEST, false), (NOTHING, true)] {
+            pool.uses.took(&version_key(&spec), takes);
+            assert_eq!(joins(&mut pool, &spec, SHORTEST, &free), waits, "{takes:?}");
+        }
         assert!(!joins(&mut pool, &spec, SHORT, &free));
         pool.uses.took(&version_key(&spec), SHORT * 100);
         assert!(!joins(&mut pool, &spec, zero, &free));
