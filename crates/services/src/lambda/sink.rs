@@ -1,7 +1,8 @@
 //! Where functions' log lines go: into the rows of CloudWatch Logs, without anybody waiting.
 //!
-//! Lines gather by stream until the store takes them, so that a busy function costs few writes. Keeps true: the lines of a
-//! stream come in their order; what gathers is bounded.
+//! Lines gather by stream until the store takes them, so that a busy function costs few writes; as one text, so that
+//! thousands of them are no thousand pieces of memory. Keeps true: the lines of a stream come in their order; what gathers is
+//! bounded.
 
 use crate::logs::{self, Line};
 use aloft_base::{AccountId, Clock, Region, Timestamp};
@@ -34,7 +35,9 @@ struct Batch {
     account: AccountId,
     region: Region,
     group: String,
-    lines: Vec<Line>,
+    /// When each line was read, and where it ends in the text.
+    lines: Vec<(Timestamp, usize)>,
+    text: String,
 }
 
 impl Sink {
@@ -45,18 +48,16 @@ impl Sink {
 
 impl LogSink for Sink {
     fn write(&self, function: &FunctionSpec, log_stream: &str, lines: Vec<LogLine>) {
-        let lines: Vec<Line> =
-            lines.into_iter().map(|line| Line { at: line.at, message: line.message }).collect();
         let clock = self.clock.clone();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.bytes > GATHERED {
             drop(waiting);
-            let (batch, stream) = (Batch::of(function, lines), log_stream.to_owned());
+            let (batch, stream) = (Batch::of(function, &lines), log_stream.to_owned());
             self.store.write_later(move |transaction| batch.append(transaction, &stream, clock.now()));
             return;
         }
         let is_first = waiting.batches.is_empty();
-        waiting.add(function, log_stream, lines);
+        waiting.add(function, log_stream, &lines);
         drop(waiting);
         if is_first {
             let waiting = self.waiting.clone();
@@ -74,23 +75,33 @@ impl LogSink for Sink {
 }
 
 impl Waiting {
-    fn add(&mut self, function: &FunctionSpec, stream: &str, lines: Vec<Line>) {
+    fn add(&mut self, function: &FunctionSpec, stream: &str, lines: &[LogLine]) {
         self.bytes += lines.iter().map(|line| line.message.len()).sum::<usize>();
         if !self.batches.contains_key(stream) {
             self.batches.insert(stream.to_owned(), Vec::new());
         }
         let Some(batches) = self.batches.get_mut(stream) else { return };
         match batches.iter_mut().find(|batch| batch.is_of(function)) {
-            Some(batch) => batch.lines.extend(lines),
+            Some(batch) => batch.extend(lines),
             None => batches.push(Batch::of(function, lines)),
         }
     }
 }
 
 impl Batch {
-    fn of(function: &FunctionSpec, lines: Vec<Line>) -> Self {
+    fn of(function: &FunctionSpec, lines: &[LogLine]) -> Self {
         let (account, region) = (function.account.clone(), function.region.clone());
-        Self { account, region, group: function.log_group.clone(), lines }
+        let group = function.log_group.clone();
+        let mut batch = Self { account, region, group, lines: Vec::new(), text: String::new() };
+        batch.extend(lines);
+        batch
+    }
+
+    fn extend(&mut self, lines: &[LogLine]) {
+        for line in lines {
+            self.text.push_str(&line.message);
+            self.lines.push((line.at, self.text.len()));
+        }
     }
 
     fn is_of(&self, function: &FunctionSpec) -> bool {
@@ -98,11 +109,15 @@ impl Batch {
     }
 
     fn append(
-        self,
+        &self,
         transaction: &mut Transaction<'_>,
         stream: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        logs::append(transaction, (&self.account, &self.region), (&self.group, stream), self.lines, now)
+        let lines = self.lines.iter().scan(0, |begin, (at, end)| {
+            let message = &self.text[std::mem::replace(begin, *end)..*end];
+            Some(Line { at: *at, message })
+        });
+        logs::append(transaction, (&self.account, &self.region), (&self.group, stream), lines, now)
     }
 }

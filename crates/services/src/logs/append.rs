@@ -12,17 +12,18 @@ const OVERHEAD: u64 = 26;
 const ROW_BYTES: usize = 8 * 1024;
 
 /// An event to be.
-pub(crate) struct Line {
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
     pub at: Timestamp,
-    pub message: String,
+    pub message: &'a str,
 }
 
 /// Adds lines to a stream, which is made with its group when it is missing.
-pub(crate) fn append(
+pub(crate) fn append<'a>(
     transaction: &mut Transaction<'_>,
     (account, region): (&AccountId, &Region),
     (group, stream): (&str, &str),
-    lines: Vec<Line>,
+    lines: impl IntoIterator<Item = Line<'a>>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let group = GroupName { account: account.clone(), region: region.clone(), name: group.to_owned() };
@@ -34,12 +35,12 @@ pub(crate) fn append(
 }
 
 /// Adds lines to a stream that is at hand, and saves it.
-pub(super) fn add(
+pub(super) fn add<'a>(
     transaction: &mut Transaction<'_>,
     group: &GroupName,
     name: &str,
     mut stream: Stream,
-    lines: Vec<Line>,
+    lines: impl IntoIterator<Item = Line<'a>>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let subscribers = Subscribers::of(transaction, group, name)?;
@@ -63,7 +64,7 @@ pub(super) fn add(
         stream.first_event = Some(stream.first_event.map_or(at, |first| first.min(at)));
         stream.last_event = Some(stream.last_event.map_or(at, |last| last.max(at)));
         let messages = match messages.len() {
-            1 => Messages::One(messages.remove(0)),
+            1 => Messages::One(messages[0]),
             _ => Messages::Many(messages),
         };
         let place = place(at.millis().max(0) as u64, first);

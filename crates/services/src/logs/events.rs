@@ -60,17 +60,13 @@ pub(super) async fn put(_: &Logs, context: &Context, input: Put) -> Outcome<Valu
         rejected.insert("tooNewLogEventStartIndex".to_owned(), from.into());
     }
     let taken = too_new.unwrap_or(events.len()).saturating_sub(too_old);
-    let lines: Vec<Line> = input
-        .log_events
-        .into_iter()
-        .skip(too_old)
-        .take(taken)
-        .map(|event| Line { at: Timestamp(event.timestamp), message: event.message })
-        .collect();
+    let events = input.log_events;
     let write = move |transaction: &mut Transaction<'_>| -> Outcome<u64> {
         group.load(transaction)?;
         let stream: Stream = transaction.get_json(STREAMS, group.stream_key(&name))?.ok_or_else(no_stream)?;
-        let next = stream.count + lines.len() as u64;
+        let next = stream.count + taken as u64;
+        let taken = events.iter().skip(too_old).take(taken);
+        let lines = taken.map(|event| Line { at: Timestamp(event.timestamp), message: &event.message });
         append::add(transaction, &group, &name, stream, lines, now)?;
         Ok(next)
     };

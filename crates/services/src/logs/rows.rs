@@ -45,19 +45,19 @@ pub(super) struct Stream {
 /// Log events of one millisecond that came together. The time and the number of the first are in the key; the others' numbers
 /// follow it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Events {
+pub(super) struct Events<Text = String> {
     #[serde(rename = "i")]
     pub ingested: Timestamp,
     #[serde(rename = "m")]
-    pub messages: Messages,
+    pub messages: Messages<Text>,
 }
 
 /// The texts of events.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Messages {
-    One(String),
-    Many(Vec<String>),
+pub(super) enum Messages<Text = String> {
+    One(Text),
+    Many(Vec<Text>),
 }
 
 impl Messages {
