@@ -36,7 +36,10 @@ pub(crate) struct Place {
 impl Place {
     /// The last place.
     fn new(inner: &Arc<Inner>, key: &Arc<str>, pool: &mut Pool) -> Self {
-        let turn = pool.join(key);
+        let (turn, many) = pool.join(key);
+        if many {
+            inner.wake.notify_one();
+        }
         Self { inner: inner.clone(), key: key.clone(), since: Instant::now(), turn, called: None }
     }
 

@@ -5,7 +5,8 @@
 //! none idle waits in turn while the machine is at its limit, for at most [`PATIENCE`], and then gets its own; where it could
 //! not begin, because enough start already or no more find room, it waits on, until [`MOST_PATIENCE`].
 //! Elsewhere it waits for a function that takes milliseconds, as long as that takes, or while others of it start, and for no
-//! other.
+//! other. Where many stand in line and processors rest nonetheless, more environments are started beside them, up to
+//! [`FOR_EACH`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,10 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
 /// Of a function that takes no longer an environment does so many before another could start that all of [`SHORT`] is
 /// waited for it: else fifty requests at once would start some each time they begin, and those share the processors ever after.
 pub(crate) const NOTHING: Duration = Duration::from_micros(500);
+/// So many environments of a function for each processor are of use.
+pub(crate) const FOR_EACH: usize = 4;
+/// So many in line since the last look at it are many.
+const MANY: usize = 100;
 /// How long it waits until it looks again whether the machine is still at its limit.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a look at the processors holds: the system counts their rest in hundredths of a second.
@@ -35,29 +40,37 @@ const IDLE: f64 = 0.2;
 
 /// Those who wait, by version.
 #[derive(Default)]
-pub(crate) struct Lines(HashMap<String, Line>);
+pub(crate) struct Lines(HashMap<Arc<str>, Line>);
 
 #[derive(Default)]
 struct Line {
     turn: Arc<Notify>,
     length: usize,
+    /// How many have stood in it since it was looked at.
+    joined: usize,
 }
 
 impl Lines {
-    /// Stands in line; [`Lines::leave`] ends that. What comes back tells of each turn, first come, first served.
-    pub(crate) fn join(&mut self, version: &str) -> Arc<Notify> {
-        let line = self.0.entry(version.to_owned()).or_default();
+    /// Stands in line; [`Lines::leave`] ends that. What comes back tells of each turn, first come, first served; and whether
+    /// with this one there are many.
+    pub(crate) fn join(&mut self, version: &Arc<str>) -> (Arc<Notify>, bool) {
+        let line = self.0.entry(version.clone()).or_default();
         line.length += 1;
-        line.turn.clone()
+        line.joined += 1;
+        (line.turn.clone(), line.joined == MANY)
     }
 
     pub(crate) fn leave(&mut self, version: &str) {
         if let Some(line) = self.0.get_mut(version) {
             line.length -= 1;
-            if line.length == 0 {
-                self.0.remove(version);
-            }
         }
+    }
+
+    /// Where many have stood in line since the last look.
+    pub(crate) fn look(&mut self) -> Vec<Arc<str>> {
+        self.0.retain(|_, line| line.length > 0 || line.joined > 0);
+        let looked = self.0.iter_mut().map(|(version, line)| (version, std::mem::take(&mut line.joined)));
+        looked.filter(|(_, joined)| *joined >= MANY).map(|(version, _)| version.clone()).collect()
     }
 
     /// How many stand in line.
@@ -176,12 +189,18 @@ mod tests {
 
     #[test]
     fn lines_end_with_their_last() {
-        let mut lines = Lines::default();
-        lines.join("a");
-        lines.join("a");
+        let (mut lines, a) = (Lines::default(), Arc::from("a"));
+        lines.join(&a);
+        lines.join(&a);
         lines.leave("a");
         assert_eq!((lines.length("a"), lines.length("b")), (1, 0));
         lines.leave("a");
-        assert!(lines.0.is_empty());
+        assert!(lines.look().is_empty() && lines.look().is_empty() && lines.0.is_empty());
+        for number in 1..=MANY {
+            assert_eq!(lines.join(&a).1, number == MANY);
+            lines.leave("a");
+        }
+        assert_eq!(lines.look(), [a]);
+        assert!(lines.look().is_empty());
     }
 }

@@ -3,16 +3,17 @@
 //! Plain state behind the lock of [`crate::Workers`]; it starts and stops nothing itself. Keeps true: whoever takes an
 //! environment out must stop it, and until that is done it is counted; budgets include environments that are starting.
 
+mod in_line;
+
 use crate::environment::Environment;
 use crate::function::{FunctionSpec, InvokeError};
 use crate::keep_alive::Bounds;
-use crate::lines::{LOOK_AGAIN, Lines, MOST_PATIENCE, NOTHING, PATIENCE, Processors, SHORT, SHORTEST};
+use crate::lines::Lines;
 use crate::uses::Uses;
 use aloft_base::{AccountId, Region, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// What an environment counts for in the budget until it has been measured, in MB.
 const UNMEASURED_MB: u32 = 128;
@@ -248,65 +249,6 @@ impl Pool {
         }
     }
 
-    /// Whether an invocation waits for an environment of this revision, where there are some and another is no better, and
-    /// when it looks again at the latest: because the function takes next to nothing, because another would have to share
-    /// the processors with what runs or starts, or because it finds no room as all is `full`. `waited` counts from the
-    /// first time.
-    pub(crate) fn waits(
-        &self,
-        key: &str,
-        spec: &FunctionSpec,
-        waited: Duration,
-        processors: &Processors,
-        full: bool,
-    ) -> Option<Duration> {
-        let (mut starting, mut start_here, mut all_here) = (0, 0, 0);
-        for member in self.members.values() {
-            let starts = usize::from(member.state == EnvironmentState::Starting);
-            starting += starts;
-            if *member.key == *key && !member.retired && member.spec.revision == spec.revision {
-                start_here += starts;
-                all_here += 1;
-            }
-        }
-        if all_here == 0 {
-            return None;
-        }
-        let (enough_start, busy) = (starting >= processors.count(), processors.are_busy());
-        let next_to_nothing = match self.uses.takes(key) {
-            Some(takes) if takes <= NOTHING => Some(SHORT),
-            takes => takes.filter(|takes| *takes <= SHORT).map(|takes| takes.max(SHORTEST)),
-        };
-        let look_again = match next_to_nothing {
-            // It is not busy one moment and idle the next; and who is next in line is called.
-            _ if waited < PATIENCE && busy => PATIENCE / 4,
-            Some(limit) if waited < limit => limit - waited,
-            // What is free in no time is not worth more until it shows what those are good for that start.
-            Some(_) if waited < PATIENCE && start_here > 0 && start_here >= all_here / 3 => LOOK_AGAIN,
-            Some(_) if waited < PATIENCE && processors.are_crowded() => LOOK_AGAIN,
-            _ if waited < PATIENCE && enough_start => LOOK_AGAIN,
-            _ if waited < MOST_PATIENCE && enough_start && busy => LOOK_AGAIN,
-            // Whoever leaves tells; to look costs more than to wait when all is full.
-            _ if waited < MOST_PATIENCE && full => PATIENCE,
-            _ => return None,
-        };
-        Some(look_again)
-    }
-
-    /// Stands in line for an environment of this version, to be left with [`Pool::leave`]. What comes back tells of each
-    /// turn.
-    pub(crate) fn join(&mut self, key: &str) -> Arc<Notify> {
-        self.lines.join(key)
-    }
-
-    /// Leaves the line. Whoever is next shall look whether there is something for them.
-    pub(crate) fn leave(&mut self, key: &str) {
-        self.lines.leave(key);
-        if self.idle.get(key).is_some_and(|idle| !idle.is_empty()) {
-            self.lines.call(key);
-        }
-    }
-
     /// Makes a member that is starting. Where the budget has no room, idle ones that are least likely to be used go to
     /// `removed`.
     pub(crate) fn reserve(
@@ -539,55 +481,5 @@ impl Pool {
         }
         self.stopping += usize::from(member.environment.is_some());
         member.environment
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whether an invocation stands in line after it waited so long: beside one environment that starts.
-    #[test]
-    fn who_stands_in_line() {
-        let (busy, free) = (Processors::fixed(2, true), Processors::fixed(2, false));
-        let single = Processors::fixed(1, true);
-        let spec = Arc::new(crate::tests::function("nodejs20.x", "index.handler", "/code"));
-        let other = FunctionSpec { revision: "2".to_owned(), ..(*spec).clone() };
-        let budget = Budget { environments: 10, memory_mb: 1000 };
-        let mut pool = Pool::new(Bounds::FREE);
-        let joins = |pool: &mut Pool, spec: &FunctionSpec, waited: Duration, processors: &Processors| {
-            pool.waits(&version_key(spec), spec, waited, processors, false).is_some()
-        };
-        let (zero, longer) = (Duration::ZERO, PATIENCE);
-        assert!(!joins(&mut pool, &spec, zero, &busy), "there is none to wait for");
-        let reserved =
-            pool.reserve(&spec, Purpose::Invocation, String::new(), Timestamp(0), budget, &mut Vec::new());
-        reserved.expect("room");
-        assert!(joins(&mut pool, &spec, zero, &busy));
-        assert!(!joins(&mut pool, &spec, zero, &free), "another could be of use");
-        assert!(!joins(&mut pool, &other, zero, &busy), "it is of another revision");
-        assert!(!joins(&mut pool, &spec, longer, &busy), "it waited long enough");
-        assert!(joins(&mut pool, &spec, longer, &single), "another could not begin now");
-        assert!(!joins(&mut pool, &spec, MOST_PATIENCE, &single));
-        assert!(
-            pool.waits(&version_key(&spec), &spec, longer, &free, true).is_some(),
-            "another finds no room"
-        );
-        // What takes next to nothing is waited for in any case, for as long as it takes.
-        pool.uses.took(&version_key(&spec), SHORT);
-        assert!(joins(&mut pool, &spec, zero, &free));
-        // And longer where others start for it, until they are there.
-        assert!(joins(&mut pool, &spec, SHORT, &free));
-        assert!(!joins(&mut pool, &spec, longer, &free));
-        pool.started(1);
-        assert!(!joins(&mut pool, &spec, SHORT, &free));
-        // But what takes even less is not worth another so soon.
-        for (takes, waits) in [(SHORTEST, false), (NOTHING, true)] {
-            pool.uses.took(&version_key(&spec), takes);
-            assert_eq!(joins(&mut pool, &spec, SHORTEST, &free), waits, "{takes:?}");
-        }
-        assert!(!joins(&mut pool, &spec, SHORT, &free));
-        pool.uses.took(&version_key(&spec), SHORT * 100);
-        assert!(!joins(&mut pool, &spec, zero, &free));
     }
 }

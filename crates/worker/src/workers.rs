@@ -99,7 +99,7 @@ pub(crate) struct Inner {
     pub(crate) processors: Processors,
     /// The number of environments became smaller.
     changed: Notify,
-    /// There is something to sweep: a first environment, or a jump of the clock.
+    /// There is something to sweep: a first environment, a jump of the clock, or many in line.
     pub(crate) wake: Arc<Notify>,
 }
 
@@ -479,10 +479,10 @@ impl Inner {
 
     async fn sweep(self: &Arc<Self>) {
         let now = self.setting.clock.now();
-        let (expired, expected) = {
+        let (expired, expected, pressed) = {
             let mut pool = self.lock();
             pool.freeze(now);
-            (pool.expire(now), pool.expected(now))
+            (pool.expire(now), pool.expected(now), pool.pressed(&self.processors))
         };
         for prewarmed in self.setting.prewarmed.expire(now) {
             prewarmed.jailed.kill().await;
@@ -493,7 +493,7 @@ impl Inner {
         for zygote in self.setting.prewarmed.expire_zygotes(now) {
             zygote.kill().await;
         }
-        for spec in expected {
+        for spec in expected.into_iter().chain(pressed) {
             let inner = self.clone();
             tokio::spawn(async move { inner.prepare(&spec, Purpose::Expected).await });
         }

@@ -1,7 +1,7 @@
 //! `cargo xtask bench engine`: the execution engine beside bare processes and the engines that others run functions with.
 //!
 //! In one run on one machine, each in turn: what a jail costs, cold starts, warm requests over 1, 10 and 50 connections with
-//! the processor time of each, memory, and ten thousand functions that nobody calls. All counts are bounded: it takes a few
+//! the processor time of each (over one connection also while no processor sleeps), memory, and ten thousand functions that nobody calls. All counts are bounded: it takes a few
 //! minutes. A machine that does other things shows it in every number; compare columns, not runs.
 
 mod cold;
@@ -14,9 +14,9 @@ use super::load::{self, Load};
 use super::{deploy, figures::median, options};
 use crate::{setup, shell};
 use aloft_testkit::{Project, TempCloud};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use peers::Server;
-use processes::Usage;
+use processes::{Awake, Usage};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -86,6 +86,11 @@ fn jail(table: &mut Table) -> Result<()> {
 /// How many there are at once, one number after the other.
 const CONNECTIONS: [usize; 3] = [1, 10, 50];
 
+/// One connection leaves the processors without work most of the time.
+const AWAKE: &str = "1 connection, no processor asleep";
+/// How often a load is measured until none of the processes that serve it ends meanwhile.
+const TRIES: usize = 3;
+
 fn in_words(connections: usize) -> String {
     if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") }
 }
@@ -115,10 +120,13 @@ fn ours(binary: &Path, table: &mut Table) -> Result<()> {
     cold::waited(&address, &cloud, table)?;
     let running = Running::measure(&format!("{address}/hello"), cloud.pid())?;
     running.put(table, Side::Aloft);
+    let target = |table: &mut Table, words: &str, processor: f64| {
+        table.target(&format!("warm Node.js, processor time in all, {words} (us)"), processor, 70.0);
+    };
     for (connections, (_, processor)) in CONNECTIONS.into_iter().zip(&running.loads) {
-        let name = format!("warm Node.js, processor time in all, {} (us)", in_words(connections));
-        table.target(&name, *processor, 70.0);
+        target(table, &in_words(connections), *processor);
     }
+    target(table, AWAKE, running.awake);
     let (ten, fifty) = (running.loads[1].0.rate, running.loads[2].0.rate);
     table.target_least("requests per second, 50 connections over 10", fifty / ten, 1.0);
     Ok(())
@@ -136,6 +144,8 @@ fn theirs(start: fn() -> Result<Server>) -> Result<(f64, Running)> {
 struct Running {
     /// By [`CONNECTIONS`]; with the processor time of a request, in microseconds.
     loads: Vec<(Load, f64)>,
+    /// The processor time of a request over one connection while no processor sleeps.
+    awake: f64,
     /// Of the engine with all its processes, after the load.
     memory_mb: f64,
 }
@@ -145,16 +155,28 @@ impl Running {
         load::in_turn(address, 50)?;
         let mut loads = Vec::new();
         for connections in CONNECTIONS {
+            loads.push(Self::measure_load(address, pid, connections)?);
+        }
+        let awake = {
+            let _awake = Awake::start()?;
+            Self::measure_load(address, pid, 1)?.1
+        };
+        let all = processes::descendants(pid)?.into_iter().chain([pid]);
+        let memory_mb = all.filter_map(processes::proportional_mb).sum();
+        Ok(Self { loads, awake, memory_mb })
+    }
+
+    fn measure_load(address: &str, pid: u32, connections: usize) -> Result<(Load, f64)> {
+        for _ in 0..TRIES {
             // Once without counting, so that environments are there.
             load::measured(address, connections, COUNTED / 4)?;
             let before = Usage::of(pid)?;
             let load = load::measured(address, connections, COUNTED)?;
-            let used = Usage::of(pid)?.since(before);
-            loads.push((load, used.as_secs_f64() * 1e6 / load.answered as f64));
+            if let Some(used) = Usage::of(pid)?.since(&before) {
+                return Ok((load, used.as_secs_f64() * 1e6 / load.answered as f64));
+            }
         }
-        let all = processes::descendants(pid)?.into_iter().chain([pid]);
-        let memory_mb = all.filter_map(processes::proportional_mb).sum();
-        Ok(Self { loads, memory_mb })
+        bail!("its processes end while it is measured")
     }
 
     fn put(&self, table: &mut Table, side: Side) {
@@ -164,6 +186,7 @@ impl Running {
             table.put(&format!("median of a request, {words} (ms)"), side, load.median_ms);
             table.put(&format!("processor time of a request, {words} (us)"), side, *processor);
         }
+        table.put(&format!("processor time of a request, {AWAKE} (us)"), side, self.awake);
         table.put("memory after the load, with all processes (MB)", side, self.memory_mb);
     }
 }

@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Child, Command};
+use std::thread;
 use std::time::Duration;
 
 /// How long a tick of the kernel's accounting is.
@@ -17,10 +19,39 @@ impl Usage {
         Ok(Self(all.filter_map(|pid| Some((pid, ticks(pid)?))).collect()))
     }
 
-    /// What was used since: of processes that have ended meanwhile, nothing is known.
-    pub fn since(&self, before: Self) -> Duration {
+    /// What was used since; nothing when that cannot be told, as one that was at work has ended meanwhile.
+    pub fn since(&self, before: &Self) -> Option<Duration> {
+        if before.0.keys().any(|pid| !self.0.contains_key(pid)) {
+            return None;
+        }
         let used = self.0.iter().map(|(pid, now)| now - before.0.get(pid).copied().unwrap_or(0).min(*now));
-        TICK * u32::try_from(used.sum::<u64>()).unwrap_or(u32::MAX)
+        Some(TICK * u32::try_from(used.sum::<u64>()).unwrap_or(u32::MAX))
+    }
+}
+
+/// Keeps the machine's processors from falling asleep, until it is dropped: with work that gives way to all other work at
+/// once. To wake a processor, a virtual one above all, can take longer than what it is woken for.
+pub struct Awake(Vec<Child>);
+
+impl Awake {
+    pub fn start() -> Result<Self> {
+        let count = thread::available_parallelism()?.get();
+        let spin = || {
+            let mut command = Command::new("chrt");
+            // Ended by itself when nobody is left to end it.
+            command.args(["--idle", "0", "sh", "-c", "ulimit -t 60; while :; do :; done"]);
+            command.spawn().context("cannot start `chrt`, of util-linux")
+        };
+        Ok(Self((0..count).map(|_| spin()).collect::<Result<_>>()?))
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
