@@ -37,6 +37,10 @@ use tokio::sync::Notify;
 const GATHER: Duration = Duration::from_millis(250);
 /// How long mere counts of calls gather.
 const GATHER_CALLS: Duration = Duration::from_secs(1);
+
+/// A function's account, region and name.
+type Named = (AccountId, Region, Arc<str>);
+
 /// Writes the ledger. Shared by all of a cloud.
 pub struct Metering {
     store: Store,
@@ -52,9 +56,6 @@ pub struct Metering {
     /// One at a time writes; with the hour of the last tidying.
     writing: tokio::sync::Mutex<i64>,
 }
-
-/// A function's account, region and name.
-type Named = (AccountId, Region, Arc<str>);
 
 /// An invocation that began and has not ended. Dropped, it has been interrupted.
 pub struct Begun {

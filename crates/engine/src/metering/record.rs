@@ -74,6 +74,16 @@ mod tests {
     use super::*;
     use aloft_base::Timestamp;
 
+    /// What is on disks has this form.
+    #[test]
+    fn the_form_stays() {
+        let text = r#"{"Ended":{"number":7,"ended":1795406706789,"invocation":{"at":1795406706000,"request_id":"request-1","account":"000000000000","region":"us-east-1","function":"f","qualifier":null,"version":"$LATEST","cause":"root","trace_id":"t","memory_mb":128,"architecture":"x86_64","iterator_age_ms":null,"concurrent":0},"ending":{"verdict":"ok","log_stream":"","duration_ms":4.5,"init_ms":3.0,"billed_ms":5,"used_mb":0}}}"#;
+        let began = Invocation { cause: "root".into(), trace_id: "t".to_owned(), ..invocation("f", 1) };
+        let ended = Timestamp(1_795_406_706_789);
+        let row = Row { number: 7, ended, invocation: began, ending: ending(5, Verdict::Ok) };
+        assert_eq!(serde_json::from_str::<Record>(text).expect("a record"), Record::Ended(row));
+    }
+
     #[test]
     fn what_is_written_is_what_is_read() {
         let ended = Timestamp(1_795_406_706_789);

@@ -1,8 +1,9 @@
 //! `cargo xtask bench engine`: the execution engine beside bare processes and the engines that others run functions with.
 //!
 //! In one run on one machine, each in turn: what a jail costs, cold starts, warm requests over 1, 10 and 50 connections with
-//! the processor time of each (over one connection also while no processor sleeps), memory, and ten thousand functions that nobody calls. All counts are bounded: it takes a few
-//! minutes. A machine that does other things shows it in every number; compare columns, not runs.
+//! the processor time of each (over one connection also while no processor sleeps), memory, and ten thousand functions that
+//! nobody calls. All counts are bounded: it takes a few minutes. A machine that does other things shows it in every number;
+//! compare columns, not runs.
 
 mod cold;
 mod idle;
